@@ -1,0 +1,64 @@
+"""Defaults, argument specs and README of a role say the same: names and values."""
+
+import re
+
+import pytest
+import yaml
+from rendering import ROOT, evaluate, load
+
+ROLES = ("tornado_app", "nginx_proxy")
+# Said in words in the README, since the value is a path of this checkout.
+IN_WORDS = {"tornado_app_source"}
+
+
+def readme_rows(role):
+    """Name, type and default of each row of the README's table of variables."""
+    text = (ROOT / "roles" / role / "README.md").read_text()
+    rows = re.findall(rf"^\| `({role}_\w+)` \| ([^|]+) \| ([^|]+) \|", text, flags=re.MULTILINE)
+    return {name: (kind.strip(), default.strip()) for name, kind, default in rows}
+
+
+def options(role, entry_point="main"):
+    """The role's variables, as its argument specs have them."""
+    return load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"][entry_point]["options"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_variable_is_known_everywhere(role):
+    defaults = set(load(f"roles/{role}/defaults/main.yml"))
+    assert defaults == set(options(role)) == set(readme_rows(role))
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_entry_point_checks_the_same(role):
+    specs = load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]
+    assert all(options(role, entry_point) == options(role) for entry_point in specs)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_readme_names_the_default_that_counts(role):
+    for name, (_kind, default) in readme_rows(role).items():
+        if name not in IN_WORDS:
+            assert yaml.safe_load(default.strip("`")) == evaluate(role, name), name
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_default_has_the_type_that_the_specs_ask_for(role):
+    python = {"str": str, "int": int, "bool": bool, "list": list, "dict": dict}
+    for name, option in options(role).items():
+        assert isinstance(evaluate(role, name), python[option["type"]]), name
+
+
+def test_an_entry_of_several_apps_takes_every_variable():
+    flat = {name.removeprefix("tornado_app_") for name in options("tornado_app")}
+    nested = options("tornado_app")["tornado_app_apps"]["options"]
+    assert set(nested) == flat - {"apps"}
+
+
+def test_an_entry_sets_every_variable():
+    for name, option in options("tornado_app").items():
+        if name == "tornado_app_apps":
+            continue
+        value = {"int": 7, "list": [1], "dict": {"a": "b"}}.get(option["type"], "x")
+        entry = {name.removeprefix("tornado_app_"): value}
+        assert evaluate("tornado_app", name, __tornado_app_entry=entry) == value

@@ -1,0 +1,44 @@
+"""What the unit templates say, rendered in milliseconds."""
+
+import configparser
+
+import pytest
+from rendering import render
+
+UNITS = "etc/systemd/system/tornado-app"
+
+
+def unit(kind, **given):
+    """A rendered unit file: section, setting, value."""
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str
+    parser.read_string(render("tornado_app", f"{UNITS}{kind}.j2", **given))
+    return parser
+
+
+def test_a_port_is_open_on_the_loopback_address_only():
+    assert unit("@.socket")["Socket"]["ListenStream"] == "127.0.0.1:%i"
+
+
+@pytest.mark.parametrize("kind", ["@.socket", "@.service"])
+def test_no_unit_ever_gives_up(kind):
+    assert unit(kind)["Unit"]["StartLimitIntervalSec"] == "0"
+
+
+def test_the_program_writes_where_it_may_and_nowhere_else():
+    service = unit("@.service", tornado_app_name="chat")["Service"]
+    assert service["ProtectSystem"] == "strict"
+    for kind in ("StateDirectory", "CacheDirectory", "LogsDirectory", "User"):
+        assert service[kind] == "tornado-chat"
+
+
+def test_units_are_called_after_the_app():
+    service = unit("@.service", tornado_app_name="chat")
+    assert service["Unit"]["Requires"] == "tornado-chat@%i.socket"
+    assert service["Install"]["WantedBy"] == "tornado-chat.target"
+    assert unit(".target", tornado_app_name="chat")["Install"]["WantedBy"] == "multi-user.target"
+
+
+def test_the_start_may_take_as_long_as_the_variable_says():
+    service = unit("@.service", tornado_app_start_timeout=90)["Service"]
+    assert service["TimeoutStartSec"] == "90"
