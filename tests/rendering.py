@@ -46,5 +46,6 @@ def render(role, template, **given):
     text = (ROOT / "roles" / role / "templates" / template).read_text()
     templar.environment.lstrip_blocks = True
     result = templar.template(trust_as_template(text))
-    assert "{{" not in result and "{%" not in result
+    assert "{{" not in result
+    assert "{%" not in result
     return result

@@ -149,8 +149,7 @@ def find_tree(module, scratch):
     if source.startswith(("https://", "http://")):
         if not checksum:
             raise Refusal(
-                f"tornado_app_checksum: {source} comes from the network."
-                " Give its checksum, sha256:DIGITS."
+                f"tornado_app_checksum: {source} comes from the network. Give its checksum, sha256:DIGITS."
             )
         path = fetch_file(module, source)
     if is_archive(source):
@@ -298,9 +297,7 @@ def pack(module, scratch):
     # A requirement that is part of the source changes with any of its files.
     local = any(re.match(r"\s*(-e|--editable|\.|/|file:)", line) for line in lines)
     wheels = os.path.expanduser(params["wheels"])
-    venv = digest(
-        params["python"], "\n".join(lines), code_digest if local else "", *wheel_digests(wheels)
-    )
+    venv = digest(params["python"], "\n".join(lines), code_digest if local else "", *wheel_digests(wheels))
 
     public = {key: settings[key] for key in ("main", "arguments", "environment")}
     own = [own_entry("settings.json", json.dumps(public).encode(), params["group"], 0o640)]

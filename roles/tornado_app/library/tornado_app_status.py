@@ -37,8 +37,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 UNITS = "/etc/systemd/system"
 PROPERTIES = (
-    "Id,ActiveState,MainPID,NeedDaemonReload,NRestarts,FragmentPath,ActiveEnterTimestamp,"
-    "UnitFileState"
+    "Id,ActiveState,MainPID,NeedDaemonReload,NRestarts,FragmentPath,ActiveEnterTimestamp,UnitFileState"
 )
 
 
@@ -48,9 +47,7 @@ def show(units):
         return {}
     words = ["systemctl", "show", "--timestamp=us+utc", f"--property={PROPERTIES}", *units]
     text = subprocess.run(words, capture_output=True, text=True, check=True).stdout
-    blocks = [
-        dict(line.split("=", 1) for line in block.splitlines()) for block in text.split("\n\n")
-    ]
+    blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in text.split("\n\n")]
     return {block["Id"]: block for block in blocks if "Id" in block}
 
 
@@ -80,7 +77,7 @@ def seconds(timestamp):
     if not found:
         return 0.0
     moment = datetime.datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S.%f")
-    return moment.replace(tzinfo=datetime.timezone.utc).timestamp()
+    return moment.replace(tzinfo=datetime.UTC).timestamp()
 
 
 def outdated(properties):
@@ -146,8 +143,7 @@ def main():
         units=os.path.exists(f"{UNITS}/{unit}@.service"),
         reload_owed=any(one["NeedDaemonReload"] == "yes" for one in units.values()),
         ports={
-            port: describe(units[f"{unit}@{port}.service"], units[f"{unit}@{port}.socket"])
-            for port in ports
+            port: describe(units[f"{unit}@{port}.service"], units[f"{unit}@{port}.socket"]) for port in ports
         },
     )
 
