@@ -1,0 +1,103 @@
+"""Fixtures of all scenarios: the running host, a client from outside, another run."""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import testinfra
+import yaml
+from client import Client
+
+ROOT = Path(__file__).resolve().parent.parent
+KEY = ROOT / ".cache" / "test_hosts_key"
+SSH = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o IdentitiesOnly=yes"
+
+
+@pytest.fixture(scope="session")
+def scenario():
+    """The scenario's folder."""
+    return Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
+
+
+@pytest.fixture(scope="session")
+def container(scenario):
+    """Name of the scenario's one test host, and its variables."""
+    hosts = yaml.safe_load((scenario / "hosts.yml").read_text())["test_hosts"]["hosts"]
+    [(name, variables)] = hosts.items()
+    return name, variables
+
+
+@pytest.fixture(scope="session")
+def host(container):
+    """The running host, asked over ssh as root."""
+    _name, variables = container
+    address = f"ssh://root@127.0.0.1:{variables['ansible_port']}"
+    return testinfra.get_host(address, ssh_identity_file=str(KEY), ssh_extra_args=SSH)
+
+
+@pytest.fixture(scope="session")
+def client(container):
+    """A visitor from outside, who trusts the site's private CA alone."""
+    name, variables = container
+    http, https = variables["test_host_ports"]
+    return Client(http, https, str(ROOT / ".cache" / f"{name}-ca.crt"))
+
+
+@pytest.fixture(scope="session")
+def podman(container):
+    """Run podman on the scenario's container: podman("restart")."""
+
+    def run(verb):
+        sudo = [] if os.getuid() == 0 else ["sudo"]
+        subprocess.run([*sudo, "podman", verb, container[0]], check=True, capture_output=True)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def playbook(scenario):
+    """Run a playbook on the scenario's inventory: the exit code, and all that it printed."""
+
+    def run(name, *words, inventory=None):
+        sources = inventory or [scenario / "hosts.yml"]
+        inventories = [f"--inventory={one}" for one in [*sources, ROOT / "molecule/shared/inventory"]]
+        command = ["ansible-playbook", *inventories, name, *words]
+        environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False
+        )
+        print(done.stdout + done.stderr)
+        return done.returncode, done.stdout + done.stderr
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def eventually():
+    """Ask again until the answer is true, for some seconds; the last answer."""
+
+    def ask(question, seconds=30):
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                answer = question()
+            except OSError:
+                answer = False
+            if answer or time.monotonic() > end:
+                return answer
+            time.sleep(0.2)
+
+    return ask
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failure shows what the host was saying at the time."""
+    report = yield
+    host = getattr(item, "funcargs", {}).get("host")
+    if report.failed and host is not None:
+        lines = host.run("journalctl --no-pager --lines=40 --unit='tornado-*' --unit=nginx").stdout
+        report.sections.append(("the host's journal", lines))
+    return report

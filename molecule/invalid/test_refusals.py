@@ -1,0 +1,170 @@
+"""Bad input gets one clear sentence, before anything on the host has changed."""
+
+import json
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+SITE = {"names": ["www.example.org"], "upstreams": ["127.0.0.1:8000"]}
+
+
+def sites(*changes):
+    """The variable with a good site for each of the changes, changed."""
+    return {"nginx_proxy_sites": [{**SITE, **change} for change in changes]}
+
+
+REFUSED = {
+    "a port twice": (
+        {"tornado_app_ports": [8000, 8001, 8000]},
+        "tornado_app_ports: 8000 is given twice. Each port runs one instance.",
+    ),
+    "a port of two apps": (
+        {"tornado_app_apps": [{"name": "one", "ports": [8000]}, {"name": "two", "ports": [8000]}]},
+        "tornado_app_ports: 8000 is given twice. Each port runs one instance.",
+    ),
+    "a port out of range": (
+        {"tornado_app_ports": [8000, 65536]},
+        "tornado_app_ports: 8000, 65536 has a port out of range. Ports go from 1 to 65535.",
+    ),
+    "no port": ({"tornado_app_ports": []}, "tornado_app_ports: the list is empty. Give at least one port"),
+    "a port that is none": ({"tornado_app_ports": ["web"]}, "tornado_app_ports"),
+    "a name that is no unit name": (
+        {"tornado_app_name": "My App"},
+        "tornado_app_name: 'My App' can't name units and an account. Take 2 to 24 small letters",
+    ),
+    "two apps of one name": (
+        {"tornado_app_apps": [{"name": "one"}, {"name": "one"}]},
+        "tornado_app_apps: a name is given twice (one, one). Each app has its own.",
+    ),
+    "an app that nobody knows": (
+        {"tornado_app_apps": [{"name": "one"}], "tornado_app_name": "two"},
+        "tornado_app_name: there is no app 'two'. Say which one with tornado_app_name: one.",
+    ),
+    "a source that does not exist": (
+        {"tornado_app_source": "/no/such/folder"},
+        "/no/such/folder does not exist on the controller. Give a path that does",
+    ),
+    "a main that can't be started": (
+        {"tornado_app_main": "hello"},
+        "tornado_app_main: 'hello' can't be started. Give a script (hello.py), or -m and a package",
+    ),
+    "a port among the arguments": (
+        {"tornado_app_arguments": ["--port=9"]},
+        "tornado_app_arguments: --port=9 is given by the role. List the ports in tornado_app_ports.",
+    ),
+    "an environment variable without a name": (
+        {"tornado_app_environment": {"MY-MOOD": "x"}},
+        "tornado_app_environment, tornado_app_secrets: MY-MOOD is no name.",
+    ),
+    "a health path that is none": (
+        {"tornado_app_health_path": "well"},
+        "tornado_app_health_path: 'well' is no path. It starts with / and holds no space.",
+    ),
+    "a misspelt variable of the app": (
+        {"tornado_app_port": [8000]},
+        "tornado_app_port: no such variable. The role knows tornado_app_apps, tornado_app_arguments",
+    ),
+    "a misspelt key of an app": (
+        {"tornado_app_apps": [{"name": "one", "port": [8000]}]},
+        "tornado_app_apps.port. Supported parameters include: arguments, checksum",
+    ),
+    "a misspelt variable of the proxy": (
+        {"nginx_proxy_site": []},
+        "nginx_proxy_site: no such variable. The role knows nginx_proxy_error_log",
+    ),
+    "a misspelt key of a site": (
+        sites({"upstream": []}),
+        "nginx_proxy_sites.upstream. Supported parameters include: certificate",
+    ),
+    "two sites with one name": (
+        sites({}, {"names": ["example.org", "www.example.org"]}),
+        "nginx_proxy_sites: www.example.org stands in two sites",
+    ),
+    "a site that would go round in a circle": (
+        sites({"upstreams": ["127.0.0.1:443"]}),
+        "nginx_proxy_sites: 127.0.0.1:443 is nginx itself, so requests would go round in a circle.",
+    ),
+    "a name that would break out of the configuration": (
+        sites({"names": ["a; return 200;"]}),
+        "nginx_proxy_sites: 'a; return 200;' can't be the name of a site.",
+    ),
+    "a certificate without its key": (
+        sites({"tls": "provided", "certificate": "site.pem"}),
+        "With tls: provided give both files",
+    ),
+    "a certificate that does not exist": (
+        sites({"tls": "provided", "certificate": "/no/such.pem", "certificate_key": "/no/such.key"}),
+        "nginx_proxy_sites: /no/such.pem does not exist on the controller",
+    ),
+    "one port for http and https": (
+        {"nginx_proxy_http_port": 443},
+        "443 and 443 won't do. Give two different ports from 1 to 65535.",
+    ),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def untouched(host):
+    """Whatever is refused here, the host is as bare at the end as it was at the beginning."""
+    state = "dpkg-query --show; getent passwd; find /etc /srv /var/lib -newer /tmp/before -type f"
+    host.check_output("touch /tmp/before")
+    before = host.run(state).stdout
+    yield
+    assert host.run(state).stdout == before
+
+
+def refusal(playbook, variables):
+    """What the whole system says to these variables; not one task may have changed something."""
+    code, output = playbook("site.yml", "-e", json.dumps(variables))
+    assert code != 0
+    assert "changed=0" in output
+    return " ".join(output.split())
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_bad_input_gets_one_sentence(playbook, case):
+    variables, sentence = REFUSED[case]
+    assert sentence in refusal(playbook, variables)
+
+
+def certificate(folder, name):
+    """A certificate and a key that belong together, as files in PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = x509.datetime.datetime.now(x509.datetime.UTC)
+    signed = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + x509.datetime.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    pem = folder / f"{name}.pem"
+    pem.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    secret = folder / f"{name}.key"
+    secret.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    return str(pem), str(secret)
+
+
+def test_a_key_of_another_certificate_is_refused_and_not_shown(playbook, tmp_path):
+    pem, _own = certificate(tmp_path, "one")
+    _other, key = certificate(tmp_path, "two")
+    said = refusal(playbook, sites({"tls": "provided", "certificate": pem, "certificate_key": key}))
+    assert f"nginx_proxy_sites: {key} is not the key of {pem}." in said
+    assert "PRIVATE KEY" not in said
+
+
+def test_an_unsupported_system_is_refused(playbook, host):
+    host.check_output("mv /etc/os-release /etc/os-release.kept")
+    host.check_output('printf \'NAME="Ubuntu"\\nID=ubuntu\\nVERSION_ID="24.04"\\n\' > /etc/os-release')
+    host.check_output("mv /etc/debian_version /etc/debian_version.kept")
+    try:
+        assert "The roles know Debian 12 and 13." in refusal(playbook, {})
+    finally:
+        host.check_output("mv /etc/os-release.kept /etc/os-release")
+        host.check_output("mv /etc/debian_version.kept /etc/debian_version")

@@ -1,0 +1,82 @@
+"""A visitor from outside, who follows no redirect, retries nothing and keeps no cache."""
+
+import asyncio
+import http.client
+import socket
+import ssl
+from dataclasses import dataclass, field
+
+from tornado import httpclient, websocket
+from tornado.netutil import BlockingResolver, OverrideResolver
+
+
+@dataclass
+class Answer:
+    """What came back: status, headers (lower case; the last of a name counts), body."""
+
+    status: int
+    headers: dict = field(repr=False)
+    body: bytes
+
+
+class Client:
+    """Asks one test host, published on 127.0.0.1.
+
+    http, https: TCP ports. authority: path of the CA's certificate in PEM, or None for
+    the system's own.
+    """
+
+    def __init__(self, http, https, authority):
+        self.ports = {"http": http, "https": https}
+        self.authority = authority
+
+    def context(self):
+        """A TLS context that trusts that authority alone."""
+        return ssl.create_default_context(cafile=self.authority)
+
+    def connect(self, scheme, name):
+        """An open connection; over TLS, one whose certificate is good for the name."""
+        connection = socket.create_connection(("127.0.0.1", self.ports[scheme]), timeout=10)
+        if scheme == "https":
+            return self.context().wrap_socket(connection, server_hostname=name)
+        return connection
+
+    def ask(self, target, scheme="https", host="localhost", method="GET", headers=(), body=None, name=None):
+        """Send one request, the target byte for byte; the Answer.
+
+        host: the Host header, sent as it is. name: the name for TLS (default: host without
+        its port).
+        """
+        name = name or host.rsplit(":", 1)[0]
+        connection = http.client.HTTPConnection("127.0.0.1")
+        connection.sock = self.connect(scheme, name)
+        connection._validate_path = lambda target: None
+        connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
+        for key, value in [("Host", host), ("Connection", "close"), *headers]:
+            connection.putheader(key, value)
+        if body is not None:
+            connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body)
+        answer = connection.getresponse()
+        found = Answer(
+            answer.status, {key.lower(): value for key, value in answer.getheaders()}, answer.read()
+        )
+        connection.close()
+        return found
+
+    def echo(self, path, messages, host="localhost", headers=()):
+        """Open a WebSocket over TLS, send the messages, return what came back."""
+
+        async def talk():
+            resolver = OverrideResolver(resolver=BlockingResolver(), mapping={host: "127.0.0.1"})
+            url = f"wss://{host}:{self.ports['https']}{path}"
+            request = httpclient.HTTPRequest(url, ssl_options=self.context(), headers=dict(headers))
+            connection = await websocket.websocket_connect(request, connect_timeout=10, resolver=resolver)
+            answers = []
+            for message in messages:
+                await connection.write_message(message)
+                answers.append(await asyncio.wait_for(connection.read_message(), 10))
+            connection.close()
+            return answers
+
+        return asyncio.run(talk())

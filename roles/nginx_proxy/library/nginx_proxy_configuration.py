@@ -1,0 +1,342 @@
+#!/usr/bin/python
+"""Swap nginx's configuration as a whole, or not at all.
+
+A configuration is a release: a folder named by the digest of its content, and
+/etc/nginx/nginx.conf is a link into one. A release is written beside the one
+in use, tested through a second link, and put in place by renaming that link.
+So a killed run leaves either the old configuration or the new one, and a run
+that finds the new one in place sees from times alone whether nginx has read it.
+"""
+
+DOCUMENTATION = r"""
+---
+module: nginx_proxy_configuration
+short_description: Swap nginx's configuration as a whole, or not at all
+description:
+  - Stores the files below C(/etc/nginx/tornadoes), tests them, links C(/etc/nginx/nginx.conf)
+    to them, and starts or reloads nginx. If any step fails, the old link is back.
+  - Reloads only if nginx has yet to read something.
+options:
+  files:
+    type: dict
+    required: true
+    description: >-
+      Path to content. C(nginx.conf) is the entry; C(@release@) in a content becomes the
+      release's folder, for includes.
+  port: {type: int, required: true, description: "Port on the loopback address that answers http."}
+  read_at_start:
+    type: list
+    elements: str
+    default: []
+    description: Further files that nginx reads when it loads its configuration, as certificates.
+"""
+
+RETURN = r"""
+release: {type: str, description: "Name of the release's folder."}
+foreign: {type: list, description: "Configuration files of others that nginx includes."}
+"""
+
+import datetime
+import glob
+import hashlib
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+HOME = "/etc/nginx"
+RELEASES = f"{HOME}/tornadoes"
+LINK = f"{HOME}/nginx.conf"
+NEXT = f"{HOME}/nginx.conf.next"
+DIST = f"{HOME}/nginx.conf.dist"
+STOCK_SITE = f"{HOME}/sites-enabled/default"
+MARK = "@release@"
+PATIENCE = 15  # seconds; nginx tries for 2.5 to bind an occupied port
+
+
+class Refused(Exception):
+    """The new configuration can't be used; the text says why."""
+
+
+def name_of(files):
+    """The name of a release, from its content."""
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def filled(files, name):
+    """The contents as they lie on the host."""
+    return {path: text.replace(MARK, f"tornadoes/{name}") for path, text in files.items()}
+
+
+def differences(before, after):
+    """What Ansible shows for --diff, a file at a time."""
+    return [
+        {
+            "before_header": path,
+            "after_header": path,
+            "before": before.get(path, ""),
+            "after": after.get(path, ""),
+        }
+        for path in sorted({*before, *after})
+        if before.get(path) != after.get(path)
+    ]
+
+
+def complaint(output):
+    """nginx's first error: (reason, file, line number), the last two None if it names none."""
+    found = re.search(r"\[(?:emerg|alert|crit)\] (?:\d+#\d+: )?(.+)", output)
+    reason = found[1] if found else " ".join(output.split())
+    place = re.fullmatch(r"(.+) in (/\S+):(\d+)", reason)
+    return (place[1], place[2], int(place[3])) if place else (reason, None, None)
+
+
+def explained(output):
+    """The same as a part of a sentence, with the text of the line."""
+    reason, path, number = complaint(output)
+    if path is None:
+        return reason
+    with open(path, encoding="utf-8") as file:
+        text = file.read().splitlines()[number - 1].strip()
+    return f"{reason} in {re.sub(f'^{RELEASES}/[^/]+/', '', path)}:{number} ({text})"
+
+
+def seconds(timestamp):
+    """A timestamp of systemd in seconds since 1970; 0 where it is empty."""
+    found = re.search(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+) UTC", timestamp)
+    if not found:
+        return 0.0
+    moment = datetime.datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S.%f")
+    return moment.replace(tzinfo=datetime.UTC).timestamp()
+
+
+def run(*words):
+    """A command's return code and all that it says."""
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return done.returncode, done.stdout
+
+
+def unit():
+    """What systemd knows of nginx: whether it runs, its master process, its last (re)load."""
+    properties = "--property=ActiveState,MainPID,StateChangeTimestamp"
+    _code, text = run("systemctl", "show", "nginx", "--timestamp=us+utc", properties)
+    found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    return {
+        "runs": found.get("ActiveState") == "active",
+        "master": found.get("MainPID", "0"),
+        # A reload moves this one, other than ActiveEnterTimestamp.
+        "loaded": seconds(found.get("StateChangeTimestamp", "")),
+    }
+
+
+def workers():
+    """Pids of the processes that nginx's master has started."""
+    master, found = unit()["master"], set()
+    for path in glob.glob("/proc/[0-9]*/stat"):
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                parent = file.read().rpartition(")")[2].split()[1]
+        except OSError:
+            continue  # it has ended meanwhile
+        if parent == master != "0":
+            found.add(path.split("/")[2])
+    return found
+
+
+def below(folder):
+    """Everything in a folder, and the folder itself."""
+    return [os.path.join(path, name) for path, _folders, names in os.walk(folder) for name in (".", *names)]
+
+
+def stored(folder):
+    """Path to content of all files in a folder."""
+    found = {}
+    for path in below(folder):
+        if not os.path.isdir(path):
+            with open(path, encoding="utf-8", errors="replace") as file:
+                found[os.path.relpath(path, folder)] = file.read()
+    return found
+
+
+def store(folder, files):
+    """Make a folder hold these files and no others, each written as a whole."""
+    there = stored(folder)
+    for path, text in files.items():
+        if there.pop(path, None) == text:
+            continue
+        target = f"{folder}/{path}"
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with open(f"{target}.partial", "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(file.name, target)
+    for path in there:
+        os.unlink(f"{folder}/{path}")
+
+
+def linked():
+    """The release that nginx.conf is linked to: its folder, or None."""
+    target = os.readlink(LINK) if os.path.islink(LINK) else ""
+    return f"{HOME}/{os.path.dirname(target)}" if target.startswith("tornadoes/") else None
+
+
+def link(folder, path):
+    """Link a path to the entry of a release."""
+    if os.path.lexists(path):
+        os.unlink(path)
+    os.symlink(f"{os.path.relpath(folder, HOME)}/nginx.conf", path)
+
+
+def leftovers(folder):
+    """Releases but this one, and the link that a killed run may have left."""
+    found = [*glob.glob(f"{RELEASES}/*"), NEXT]
+    return [path for path in found if path != folder and os.path.lexists(path)]
+
+
+def foreign():
+    """Files of others that nginx.conf includes."""
+    found = glob.glob(f"{HOME}/conf.d/*.conf") + glob.glob(f"{HOME}/sites-enabled/*")
+    return sorted(path for path in found if not is_stock(path))
+
+
+def is_stock(path):
+    """Whether this is Debian's welcome page: it would claim port 80 for itself."""
+    return path == STOCK_SITE and os.path.realpath(path) == f"{HOME}/sites-available/default"
+
+
+def unread(folder, more, loaded):
+    """Whether something that nginx reads is younger than its last (re)load."""
+    paths = [LINK, *more, *below(folder)]
+    return any(os.lstat(path).st_mtime > loaded for path in paths if os.path.lexists(path))
+
+
+def test(path):
+    """Refuse a configuration that nginx can't read."""
+    code, output = run("/usr/sbin/nginx", "-t", "-c", path)
+    if code:
+        raise Refused(f"nginx refuses the new configuration: {explained(output)}")
+
+
+def load(port):
+    """Start or reload nginx, and see that it has taken the configuration."""
+    before, runs = workers(), unit()["runs"]
+    log, size = error_log()
+    code, output = run("systemctl", "reload" if runs else "start", "nginx")
+    deadline = time.monotonic() + PATIENCE
+    # A master that can't use a configuration says so in its log only and keeps the
+    # old one. New workers are the proof that it could.
+    while not code and time.monotonic() < deadline:
+        if workers() - before and answers(port):
+            return
+        time.sleep(0.05)
+    if os.path.exists(log):
+        with open(log, encoding="utf-8", errors="replace") as file:
+            file.seek(size)
+            output = file.read() or output
+    reason = complaint(output)[0] or f"it does not answer on port {port}"
+    raise Refused(f"nginx can't run the new configuration: {reason}")
+
+
+def error_log():
+    """Where nginx.conf sends errors, and how much is there already."""
+    with open(LINK, encoding="utf-8") as file:
+        path = (re.findall(r"^error_log (/[^\s;]+)", file.read(), re.M) or [""])[0]
+    return path, os.path.getsize(path) if os.path.exists(path) else 0
+
+
+def answers(port):
+    """Whether an http server answers on a port of this host."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            return connection.recv(5) == b"HTTP/"
+    except OSError:
+        return False
+
+
+def put_back(old, stock_site, runs):
+    """Undo a swap, as far as it got: Debian's site, the old link or file, and what nginx runs."""
+    if stock_site:
+        os.symlink(stock_site, STOCK_SITE)
+    if os.path.lexists(NEXT):
+        os.unlink(NEXT)  # nothing was swapped yet
+        return
+    if old:
+        link(old, NEXT)
+        os.replace(NEXT, LINK)
+    elif os.path.exists(DIST):
+        os.replace(DIST, LINK)
+    run("systemctl", "reload" if runs else "stop", "nginx")
+
+
+def swap(folder, files, port):
+    """Store, test, put in place and load a release, or leave everything as it was."""
+    old, runs = linked(), unit()["runs"]
+    stock_site = os.readlink(STOCK_SITE) if is_stock(STOCK_SITE) else None
+    store(folder, files)
+    link(folder, NEXT)
+    try:
+        if stock_site:
+            os.unlink(STOCK_SITE)
+        test(NEXT)
+        if os.path.exists(LINK) and not os.path.islink(LINK):
+            shutil.copy2(LINK, DIST)
+        os.replace(NEXT, LINK)
+        load(port)
+    except Refused:
+        put_back(old, stock_site, runs)
+        if folder != old:
+            shutil.rmtree(folder)
+        raise
+
+
+def main():
+    """Ansible calls this."""
+    module = AnsibleModule(
+        argument_spec={
+            "files": {"type": "dict", "required": True},
+            "port": {"type": "int", "required": True},
+            "read_at_start": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    os.umask(0o027)
+    files, now = module.params["files"], unit()
+    name = name_of(files)
+    folder, old = f"{RELEASES}/{name}", linked()
+    before = stored(old) if old else {}
+    owed = (
+        old != folder
+        or before != filled(files, name)
+        or is_stock(STOCK_SITE)
+        or not now["runs"]
+        or unread(folder, module.params["read_at_start"], now["loaded"])
+    )
+    # The folder's name is in every include; as a difference it tells nothing.
+    in_use = f"tornadoes/{os.path.basename(old)}" if old else MARK
+    shown = {path: text.replace(in_use, MARK) for path, text in before.items()}
+    result = {
+        "changed": bool(owed or leftovers(folder)),
+        "release": name,
+        "foreign": foreign(),
+        "diff": differences(shown, files),
+    }
+    if module.check_mode:
+        module.exit_json(**result)
+    try:
+        if owed:
+            swap(folder, filled(files, name), module.params["port"])
+    except Refused as error:
+        module.fail_json(msg=f"{str(error).rstrip('.')}. The old configuration stays in use.")
+    for path in leftovers(folder):
+        (os.unlink if os.path.islink(path) else shutil.rmtree)(path)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

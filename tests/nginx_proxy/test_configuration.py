@@ -1,0 +1,78 @@
+"""The parts of the module nginx_proxy_configuration that need no host."""
+
+import os
+
+import nginx_proxy_configuration as configuration
+import pytest
+
+FILES = {"nginx.conf": "include @release@/sites/*.conf;\n", "sites/a.conf": "server {}\n"}
+
+
+def test_a_release_is_named_by_its_content():
+    name = configuration.name_of(FILES)
+    assert name == configuration.name_of(dict(reversed(FILES.items())))
+    assert name != configuration.name_of({**FILES, "sites/a.conf": "server { }\n"})
+    assert configuration.filled(FILES, name)["nginx.conf"] == f"include tornadoes/{name}/sites/*.conf;\n"
+
+
+def test_a_stored_release_holds_its_files_and_no_others(tmp_path):
+    folder = tmp_path / "release"
+    configuration.store(folder, FILES)
+    untouched = os.stat(folder / "nginx.conf").st_ino
+    (folder / "sites/a.conf").write_text("edited by hand")
+    (folder / "sites/b.conf").write_text("added by hand")
+    configuration.store(folder, FILES)
+    assert configuration.stored(folder) == FILES
+    assert os.stat(folder / "nginx.conf").st_ino == untouched
+
+
+def test_what_is_younger_than_the_last_load_is_unread(tmp_path):
+    configuration.store(tmp_path, FILES)
+    certificate = tmp_path.parent / "fullchain.pem"
+    certificate.write_text("")
+    os.utime(certificate, (2e9, 2e9))
+    assert configuration.unread(tmp_path, [], 1e9)
+    assert not configuration.unread(tmp_path, [], 1.9e9)
+    assert configuration.unread(tmp_path, [str(certificate)], 1.9e9)
+    assert not configuration.unread(tmp_path, ["/does/not/exist"], 1.9e9)
+
+
+def test_a_difference_names_only_what_differs():
+    after = {"nginx.conf": FILES["nginx.conf"], "sites/b.conf": "new\n"}
+    found = {
+        one["after_header"]: (one["before"], one["after"]) for one in configuration.differences(FILES, after)
+    }
+    assert found == {"sites/a.conf": ("server {}\n", ""), "sites/b.conf": ("", "new\n")}
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        (
+            'nginx: [warn] never mind\nnginx: [emerg] host not found in upstream "x:1" in /etc/a.conf:3\n',
+            ('host not found in upstream "x:1"', "/etc/a.conf", 3),
+        ),
+        (
+            "2026/01/01 00:00:00 [emerg] 12#12: bind() to 0.0.0.0:80 failed (98: Address already in use)\n",
+            ("bind() to 0.0.0.0:80 failed (98: Address already in use)", None, None),
+        ),
+        ("Job for nginx.service\nfailed.\n", ("Job for nginx.service failed.", None, None)),
+    ],
+)
+def test_nginx_complaints(output, reason):
+    assert configuration.complaint(output) == reason
+
+
+def test_a_complaint_quotes_the_line(tmp_path):
+    path = tmp_path / "x.conf"
+    path.write_text("first\n  proxy_read_timeout twosec;\n")
+    said = configuration.explained(f'nginx: [emerg] "proxy_read_timeout" directive invalid value in {path}:2')
+    assert said == f'"proxy_read_timeout" directive invalid value in {path}:2 (proxy_read_timeout twosec;)'
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "seconds"),
+    [("Thu 1970-01-01 00:01:00.250000 UTC", 60.25), ("n/a", 0.0), ("", 0.0)],
+)
+def test_timestamps_of_systemd(timestamp, seconds):
+    assert configuration.seconds(timestamp) == seconds

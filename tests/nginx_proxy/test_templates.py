@@ -1,0 +1,229 @@
+"""What the role writes into nginx's configuration, for each kind of site.
+
+Ansible itself renders the role's own expression for all files, with its defaults
+and vars; only what a host would answer is given here.
+"""
+
+import re
+
+import pytest
+from rendering import ROOT, evaluate
+
+BOOKWORM, TRIXIE = "nginx/1.22.1 OpenSSL 3.0.17", "nginx/1.26.3 OpenSSL 3.5.4"
+
+
+def render(*sites, build=TRIXIE, ipv6=True, **settings):
+    """Path to content of everything that the role would store."""
+    files = evaluate(
+        "nginx_proxy",
+        "__nginx_proxy_files",
+        ansible_search_path=[str(ROOT / "roles/nginx_proxy")],
+        __nginx_proxy_asked={"stderr": build},
+        __nginx_proxy_ipv6={"stat": {"exists": ipv6}},
+        nginx_proxy_sites=list(sites),
+        **settings,
+    )
+    for path, text in files.items():
+        assert not re.search(r"{{|{%|{#|#jinja2", text), f"{path} was not rendered"
+        assert text.count("{") == text.count("}"), path
+        assert text.endswith("\n"), path
+    return files
+
+
+def site(**keys):
+    """A site with what every site needs."""
+    return {"names": ["www.example.org"], "upstreams": ["127.0.0.1:8000", "127.0.0.1:8001"], **keys}
+
+
+def page(**arguments):
+    """The file of one site, with its keys among the arguments."""
+    settings = {key: arguments.pop(key) for key in [*arguments] if key in ("build", "ipv6") or "nginx" in key}
+    files = render(site(**arguments), **settings)
+    return next(text for path, text in files.items() if path.startswith("sites/"))
+
+
+def servers(text):
+    """The server blocks of a file."""
+    return re.findall(r"^ *server \{\n(.*?)^ *\}\n(?=\n|\Z| *server| *include)", text, re.S | re.M)
+
+
+def test_what_the_tutorial_has_is_there():
+    files = render(site())
+    for line in (
+        "user www-data;",
+        "worker_processes auto;",
+        "worker_connections 4096;",
+        "worker_rlimit_nofile 8192;",
+        "use epoll;",
+        "error_log /var/log/nginx/error.log;",
+        "pid /run/nginx.pid;",
+        "default_type application/octet-stream;",
+    ):
+        assert line in files["nginx.conf"]
+    for line in (
+        "proxy_redirect off;",
+        "proxy_set_header X-Real-IP $remote_addr;",
+        "proxy_set_header X-Scheme $scheme;",
+    ):
+        assert line in files["snippets/proxy.conf"]
+
+
+def test_what_the_tutorial_gets_wrong_is_not():
+    everything = "\n".join(render(site(static=[{"url": "/static/", "path": "/srv/static"}])).values())
+    for words in ("$http_host", "proxy_pass_header", "rewrite", " if (", "ssl on", "non_idempotent"):
+        assert words not in everything
+
+
+def test_includes_stay_inside_the_release_or_are_debians():
+    included = re.findall(r"include ([^;]+);", "\n".join(render(site()).values()))
+    debians = {
+        f"/etc/nginx/{name}"
+        for name in ("mime.types", "modules-enabled/*.conf", "conf.d/*.conf", "sites-enabled/*")
+    }
+    assert {path for path in included if not path.startswith("@release@/")} == debians
+
+
+def test_no_client_can_spoof_a_header():
+    text = render(site())["snippets/proxy.conf"]
+    for header in ("X-Forwarded-Host", "X-Forwarded-Port", "Forwarded", "Proxy"):
+        assert f'proxy_set_header {header} "";' in text
+    assert "proxy_set_header X-Forwarded-For $remote_addr;" in text
+    assert "proxy_set_header X-Forwarded-Proto $scheme;" in text
+    assert "proxy_set_header Host $host$tornadoes_port;" in text
+
+
+def test_only_websocket_is_upgraded():
+    assert "~*^websocket$ websocket;" in render(site())["nginx.conf"]
+    assert "proxy_set_header Upgrade $tornadoes_upgrade;" in render(site())["snippets/proxy.conf"]
+
+
+def test_upstreams_are_never_marked_down():
+    text = page()
+    assert "least_conn;" in text
+    assert "server 127.0.0.1:8001 max_fails=0;" in text
+    assert "keepalive 32;" in text
+
+
+@pytest.mark.parametrize(("port", "shown"), [(443, ""), (8443, ":8443")])
+def test_the_redirect_keeps_path_and_method(port, shown):
+    redirect, _ = servers(page(nginx_proxy_https_port=port))
+    assert f"return 308 https://$host{shown}$request_uri;" in redirect
+    assert "proxy_pass" not in redirect
+
+
+def test_without_redirect_both_ports_serve_and_hsts_is_silent():
+    (only,) = servers(page(redirect=False))
+    assert "listen 80;" in only
+    assert "listen 443 ssl;" in only
+    assert "Strict-Transport-Security" not in only
+
+
+def test_a_site_without_tls():
+    (only,) = servers(page(tls="none"))
+    assert "listen 80;" in only
+    for words in ("443", "ssl", "tls.conf", "Strict-Transport-Security", "308"):
+        assert words not in only
+
+
+@pytest.mark.parametrize(
+    ("hsts", "header"),
+    [("none", None), ("host", '"max-age=63072000"'), ("subdomains", '"max-age=63072000; includeSubDomains"')],
+)
+def test_hsts(hsts, header):
+    redirect, served = servers(page(hsts=hsts))
+    assert "Strict-Transport-Security" not in redirect
+    assert re.findall(r"Strict-Transport-Security (.*) always;", served) == ([header] if header else [])
+
+
+def test_static_files_come_from_disk():
+    text = page(static=[{"url": "/static/", "path": "/srv/a"}, {"url": "/more/", "path": "/srv/b/"}])
+    assert re.search(r"location \^~ /static/ \{[^}]*alias /srv/a/;\s+expires \$tornadoes_expires;", text)
+    assert re.search(r"location \^~ /more/ \{[^}]*alias /srv/b/;", text)
+
+
+def test_a_versioned_url_is_kept_for_good():
+    assert re.search(
+        r'map \$arg_v \$tornadoes_expires \{\s+default max;\s+"" -1;', render(site())["nginx.conf"]
+    )
+
+
+def test_favicon():
+    assert "favicon" not in page()
+    assert re.search(r"location = /favicon.ico \{\s+alias /srv/f.ico;", page(favicon="/srv/f.ico"))
+
+
+def test_limits():
+    text = page(timeout=7, max_body_size="3m")
+    assert "proxy_read_timeout 7s;" in text
+    assert "client_max_body_size 3m;" in text
+
+
+def test_a_site_of_static_files_only():
+    text = page(upstreams=[], static=[{"url": "/static/", "path": "/srv/a"}])
+    assert "upstream" not in text
+    assert "return 404;" in text
+
+
+@pytest.mark.parametrize(
+    ("build", "http2", "group", "tickets"),
+    [(BOOKWORM, "listen 443 ssl http2;", False, True), (TRIXIE, "http2 on;", True, False)],
+)
+def test_tls_is_what_the_installed_nginx_understands(build, http2, group, tickets):
+    files = render(site(), build=build)
+    assert http2 in files["sites/www.example.org.conf"] + files["snippets/tls.conf"]
+    assert ("ssl_ecdh_curve ?X25519MLKEM768:" in files["snippets/tls.conf"]) is group
+    assert ("ssl_session_tickets off;" in files["snippets/tls.conf"]) is tickets
+    assert "ssl_protocols TLSv1.2 TLSv1.3;" in files["snippets/tls.conf"]
+
+
+@pytest.mark.parametrize(("release", "http2"), [("12", "ssl http2 "), ("13", "ssl default")])
+def test_a_bare_host_is_judged_by_its_release(release, http2):
+    facts = {"distribution_major_version": release}
+    assert f"listen 443 {http2}" in render(site(), build="", ansible_facts=facts)["nginx.conf"]
+
+
+@pytest.mark.parametrize("ipv6", [True, False])
+def test_ipv6_only_where_the_host_has_it(ipv6):
+    files = render(site(), ipv6=ipv6)
+    for path in ("nginx.conf", "sites/www.example.org.conf"):
+        assert ("listen [::]:443" in files[path]) is ipv6
+
+
+def test_unknown_names_get_no_answer():
+    http, https = servers(render(site())["nginx.conf"])
+    assert "listen 80 default_server;" in http
+    assert "return 421;" in http
+    assert "ssl_reject_handshake on;" in https
+    assert "return 421;" in https
+
+
+def test_a_site_with_an_address_serves_clients_that_name_none():
+    _, https = servers(render(site(), site(names=["a.test", "::1"]))["nginx.conf"])
+    assert "ssl_certificate /etc/nginx/certificates/a.test/fullchain.pem;" in https
+    assert "ssl_reject_handshake" not in https
+
+
+@pytest.mark.parametrize("sites", [[], [site(tls="none")], [site(state="absent")]])
+def test_no_https_where_no_site_has_tls(sites):
+    assert "443 ssl" not in "\n".join(render(*sites).values())
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "server_name"),
+    [
+        ("*.example.org", "_.example.org", "*.example.org"),
+        ("2001:db8::1", "2001_db8__1", "[2001:db8::1]"),
+        ("10.0.0.1", "10.0.0.1", "10.0.0.1"),
+    ],
+)
+def test_names_of_files(name, file, server_name):
+    text = render(site(names=[name]))[f"sites/{file}.conf"]
+    assert f"server_name {server_name};" in text
+    assert f"proxy_pass http://tornadoes_{file};" in text
+    assert f"/etc/nginx/certificates/{file}/privkey.pem;" in text
+
+
+def test_an_absent_site_leaves_nothing():
+    assert [
+        path for path in render(site(), site(names=["gone.test"], state="absent")) if "gone" in path
+    ] == []
