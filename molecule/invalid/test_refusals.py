@@ -1,5 +1,6 @@
 """Bad input gets one clear sentence, before anything on the host has changed."""
 
+import datetime
 import json
 
 import pytest
@@ -133,11 +134,11 @@ def certificate(folder, name):
     """A certificate and a key that belong together, as files in PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = x509.datetime.datetime.now(x509.datetime.UTC)
+    now = datetime.datetime.now(datetime.UTC)
     signed = (
         x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
         .not_valid_before(now)
-        .not_valid_after(now + x509.datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
         .sign(key, hashes.SHA256())
     )
     pem = folder / f"{name}.pem"

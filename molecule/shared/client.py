@@ -70,8 +70,10 @@ class Client:
         async def talk():
             resolver = OverrideResolver(resolver=BlockingResolver(), mapping={host: "127.0.0.1"})
             url = f"wss://{host}:{self.ports['https']}{path}"
-            request = httpclient.HTTPRequest(url, ssl_options=self.context(), headers=dict(headers))
-            connection = await websocket.websocket_connect(request, connect_timeout=10, resolver=resolver)
+            request = httpclient.HTTPRequest(
+                url, ssl_options=self.context(), headers=dict(headers), connect_timeout=10
+            )
+            connection = await websocket.websocket_connect(request, resolver=resolver)
             answers = []
             for message in messages:
                 await connection.write_message(message)
