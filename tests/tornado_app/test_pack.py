@@ -1,10 +1,14 @@
 """A release's id is its content; what can't be a release is refused in one sentence."""
 
+import functools
 import hashlib
+import http.server
 import json
 import os
 import subprocess
 import tarfile
+import threading
+import zipfile
 
 import pytest
 import tornado_app_pack
@@ -33,28 +37,31 @@ def pack(source, tmp_path):
     """Pack the source with some settings; the result and the names in the tar file."""
     count = iter(range(99))
 
+    params = {
+        "source": str(source),
+        "version": "",
+        "checksum": "",
+        "runtime": str(ROOT / "roles/tornado_app/files"),
+        "group": "tornado-chat",
+        "settings": {"main": "server.py", "arguments": [], "environment": {}, "secrets": {}},
+        "requirements": "requirements.txt",
+        "default_requirements": str(ROOT / "roles/tornado_app/files/requirements.txt"),
+        "wheels": "",
+        "python": "/usr/bin/python3 3.13",
+    }
+
     def run(settings=None, **changed):
         scratch = tmp_path / f"scratch{next(count)}"
         scratch.mkdir()
-        defaults = {"main": "server.py", "arguments": [], "environment": {}, "secrets": {}}
-        params = {
-            "source": str(source),
-            "version": "",
-            "checksum": "",
-            "destination": str(scratch / "release.tar.gz"),
-            "runtime": str(ROOT / "roles/tornado_app/files"),
-            "group": "tornado-chat",
-            "settings": {**defaults, **(settings or {})},
-            "requirements": "requirements.txt",
-            "default_requirements": str(ROOT / "roles/tornado_app/files/requirements.txt"),
-            "wheels": "",
-            "python": "/usr/bin/python3 3.13",
-        }
-        result = tornado_app_pack.pack(Module(**{**params, **changed}), str(scratch))
-        with tarfile.open(params["destination"]) as packed:
+        destination = str(scratch / "release.tar.gz")
+        settings = {**params["settings"], **(settings or {})}
+        module = Module(**{**params, **changed, "settings": settings, "destination": destination})
+        result = tornado_app_pack.pack(module, str(scratch))
+        with tarfile.open(destination) as packed:
             members = {member.name: member for member in packed}
-        return {**result, "members": members, "path": params["destination"]}
+        return {**result, "members": members, "path": destination}
 
+    run.params = params
     return run
 
 
@@ -178,3 +185,25 @@ def test_a_main_that_is_not_there_is_refused(pack, main):
 def test_a_download_without_checksum_is_refused(pack):
     with pytest.raises(tornado_app_pack.Refusal, match="Give its checksum"):
         pack(source="https://example.org/chat.tar.gz")
+
+
+def test_a_download_with_its_checksum_gives_the_same_release(pack, source, tmp_path):
+    archive = tmp_path / "chat.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        for name in ("server.py", "static/style.css"):
+            packed.write(source / name, f"chat-1.0/{name}")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        arguments = {
+            **pack.params,
+            "source": f"http://127.0.0.1:{server.server_port}/chat.zip",
+            "checksum": "sha256:" + hashlib.sha256(archive.read_bytes()).hexdigest(),
+            "destination": str(tmp_path / "release.tar.gz"),
+        }
+        library = ["--module-path", ROOT / "roles/tornado_app/library", "--module-name", "tornado_app_pack"]
+        command = ["ansible", "localhost", *library, "--args", json.dumps(arguments), "--one-line"]
+        environment = {**os.environ, "ANSIBLE_CONFIG": "", "no_proxy": "127.0.0.1"}
+        said = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        server.shutdown()
+    assert f'"id": "{pack()["id"]}"' in said.stdout, said.stdout + said.stderr
