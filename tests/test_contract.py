@@ -62,3 +62,13 @@ def test_an_entry_sets_every_variable():
         value = {"int": 7, "list": [1], "dict": {"a": "b"}}.get(option["type"], "x")
         entry = {name.removeprefix("tornado_app_"): value}
         assert evaluate("tornado_app", name, __tornado_app_entry=entry) == value
+
+
+def test_the_readme_names_every_key_of_a_site_and_its_default():
+    text = (ROOT / "roles/nginx_proxy/README.md").read_text()
+    rows = dict(re.findall(r"^\| `([a-z_]+)` \| [^|]+ \| ([^|]+) \|", text.split("A site:")[1], re.MULTILINE))
+    keys = options("nginx_proxy")["nginx_proxy_sites"]["options"]
+    assert set(rows) == set(keys)
+    for name, option in keys.items():
+        said = yaml.safe_load(rows[name].strip().strip("`"))
+        assert said == ("required" if option.get("required") else option["default"]), name

@@ -17,6 +17,8 @@ current: {type: str, description: "Id of the release that C(current) names, or e
 releases: {type: list, description: "Complete releases, newest first: C(id), and C(venv) that it needs."}
 venvs: {type: list, description: "Ids of the complete environments."}
 half_built: {type: list, description: "Paths of what a killed run left of other releases."}
+recorded: {type: str, description: "Id of the release that the history ends with, or empty."}
+previous: {type: str, description: "Id of the release that a rollback would go to, or empty."}
 units: {type: bool, description: "Whether the app's unit files are there."}
 reload_owed: {type: bool, description: "Whether systemd has yet to read a changed unit file."}
 ports:
@@ -29,6 +31,7 @@ ports:
 
 import datetime
 import glob
+import json
 import os
 import re
 import subprocess
@@ -102,6 +105,27 @@ def describe(service, socket):
     }
 
 
+def history(home):
+    """The lines of releases.jsonl: each release that became the current one, oldest first."""
+    path = f"{home}/releases.jsonl"
+    if not os.path.exists(path):
+        return []
+    with open(path, encoding="utf-8") as file:
+        return [json.loads(line) for line in file if line.strip()]
+
+
+def previous(entries, current, releases):
+    """The release that was deployed before the current one and is still here, or ''.
+
+    Rollbacks don't count: a second one goes further back, not forth again.
+    """
+    deployed = [entry["release"] for entry in entries if not entry["rollback"]]
+    if current in deployed:
+        deployed = deployed[: len(deployed) - 1 - deployed[::-1].index(current)]
+    found = [one for one in deployed if one != current and one in releases]
+    return found[-1] if found else ""
+
+
 def system_python():
     """The interpreter that environments are built with, as far as they depend on it."""
     words = ["/usr/bin/python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
@@ -130,13 +154,17 @@ def main():
     ports = known_ports(unit)
     units = show([f"{unit}@{port}.{kind}" for port in ports for kind in ("service", "socket")])
     link = f"{home}/current"
+    current = os.path.basename(os.readlink(link)) if os.path.islink(link) else ""
     folders = glob.glob(f"{home}/venvs/*")
     venvs = [os.path.basename(path) for path in folders if os.path.exists(f"{path}/.complete")]
+    releases, entries = complete_releases(home, venvs), history(home)
     module.exit_json(
         changed=False,
         python=system_python(),
-        current=os.path.basename(os.readlink(link)) if os.path.islink(link) else "",
-        releases=complete_releases(home, venvs),
+        current=current,
+        releases=releases,
+        recorded=entries[-1]["release"] if entries else "",
+        previous=previous(entries, current, [one["id"] for one in releases]),
         venvs=venvs,
         half_built=glob.glob(f"{home}/releases/*.partial")
         + [path for path in folders if os.path.basename(path) not in venvs],
