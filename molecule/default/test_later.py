@@ -1,9 +1,5 @@
 """What comes after the first run. Last, since it changes the host."""
 
-import shutil
-
-from conftest import ROOT
-
 SERVED = "Hello, friendly user!"
 
 
@@ -40,23 +36,7 @@ def test_a_release_that_does_not_start_leaves_the_site_as_it_was(client, host, p
     assert client.ask("/").body.decode() == SERVED
 
 
-def test_a_rollback_goes_to_the_release_before(host, playbook, tmp_path):
-    good = host.check_output("basename $(readlink /srv/hello/current)")
-    shutil.copytree(ROOT / "app", tmp_path, dirs_exist_ok=True)
-    (tmp_path / "new.txt").touch()
-    assert playbook("playbooks/deploy.yml", "-e", f"tornado_app_source={tmp_path}")[0] == 0
-    assert host.check_output("basename $(readlink /srv/hello/current)") != good
-    assert playbook("playbooks/rollback.yml")[0] == 0
-    assert host.check_output("basename $(readlink /srv/hello/current)") == good
-    for port in (8000, 8001, 8002, 8003):
-        assert f"Release {good}" in host.check_output(f"systemctl status tornado-hello@{port} --no-pager")
-    code, output = playbook("playbooks/rollback.yml", "-e", "tornado_app_release=nope")
-    assert code != 0
-    assert "hello has no release 'nope'" in output
-
-
 def test_a_second_run_changes_restarts_and_reloads_nothing(host, playbook):
-    # Which also says that what the rollback left is what a deploy leaves.
     before = processes(host)
     code, output = playbook("site.yml")
     assert code == 0
