@@ -5,6 +5,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/tornado_app")]
 for folder in ROOT.glob("roles/*/library"):
     sys.path.insert(0, str(folder))
+for folder in ROOT.glob("roles/*/module_utils"):
+    sys.path.insert(0, str(folder))
+# Under the name by which Ansible gives them to modules.
+sys.modules["ansible.module_utils.tornado_app_host"] = __import__("tornado_app_host")

@@ -41,11 +41,11 @@ def pack(source, tmp_path):
         "source": str(source),
         "version": "",
         "checksum": "",
-        "runtime": str(ROOT / "roles/tornado_app/files"),
+        "runtime": str(ROOT / "roles/tornado_app/files/release"),
         "group": "tornado-chat",
         "settings": {"main": "server.py", "arguments": [], "environment": {}, "secrets": {}},
         "requirements": "requirements.txt",
-        "default_requirements": str(ROOT / "roles/tornado_app/files/requirements.txt"),
+        "default_requirements": str(ROOT / "roles/tornado_app/files/release/requirements.txt"),
         "wheels": "",
         "python": "/usr/bin/python3 3.13",
     }

@@ -1,12 +1,16 @@
-"""Where a rollback goes, from the history alone."""
+"""Where a rollback goes, and what is bad, from the history alone."""
 
 import pytest
-from tornado_app_status import previous
+from tornado_app_host import bad, columns, history, previous
 
 
 def entries(text):
-    """A history: letters are deploys, letters in brackets are rollbacks."""
-    return [{"release": one.strip("()"), "rollback": one.startswith("(")} for one in text.split()]
+    """A history: letters are deploys, (letters) rollbacks, letters! refusals."""
+    kinds = {"(": "rolled back", "!": "refused"}
+    return [
+        {"release": one.strip("()!"), "event": kinds.get(one[0], kinds.get(one[-1], "deployed"))}
+        for one in text.split()
+    ]
 
 
 @pytest.mark.parametrize(
@@ -24,7 +28,25 @@ def entries(text):
         ("a b c", "c", "ac", "a"),
         ("a", "a", "a", ""),
         ("", "", "", ""),
+        # What was refused is no way back, even if it ran once; deployed again it is.
+        ("a b b! c", "c", "abc", "a"),
+        ("a b b! b c", "c", "abc", "b"),
+        ("a b c!", "b", "abc", "a"),
     ],
 )
 def test_a_rollback_goes_to_the_release_before(history, current, kept, target):
     assert previous(entries(history), current, list(kept)) == target
+
+
+def test_a_refused_release_is_bad_until_it_is_deployed():
+    assert bad(entries("a b!")) == ["b"]
+    assert bad(entries("a b! b")) == []
+
+
+def test_a_line_that_a_full_disk_cut_short_is_passed_over(tmp_path):
+    (tmp_path / "releases.jsonl").write_text('{"release": "a", "event": "deployed"}\n{"release": "b", "ev')
+    assert [entry["release"] for entry in history(str(tmp_path))] == ["a"]
+
+
+def test_columns_are_straight():
+    assert columns([("port", "state"), ("8000", "serving")]) == ["port  state", "8000  serving"]

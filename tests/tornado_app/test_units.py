@@ -39,6 +39,6 @@ def test_units_are_called_after_the_app():
     assert unit(".target", tornado_app_name="chat")["Install"]["WantedBy"] == "multi-user.target"
 
 
-def test_the_start_may_take_as_long_as_the_variable_says():
-    service = unit("@.service", tornado_app_start_timeout=90)["Service"]
-    assert service["TimeoutStartSec"] == "90"
+def test_the_memory_of_a_port_is_limited_when_asked_for():
+    assert unit("@.service", tornado_app_memory_max="512M")["Service"]["MemoryMax"] == "512M"
+    assert "MemoryMax" not in unit("@.service")["Service"]

@@ -18,7 +18,7 @@ options:
   destination: {type: path, required: true, description: "The tar file to write."}
   runtime: {type: path, required: true, description: "Directory of launcher and runner."}
   group: {type: str, required: true, description: "Group that may read settings and secrets."}
-  settings: {type: dict, required: true, description: "main, arguments, environment, secrets."}
+  settings: {type: dict, required: true, description: "What it says of itself; C(secrets) become files."}
   requirements: {type: str, required: true, description: "The requirements file's path in the source."}
   default_requirements: {type: path, required: true, description: "Used where the source has none."}
   wheels: {type: str, default: "", description: "Directory of wheels that the environment is built from."}
@@ -299,11 +299,12 @@ def pack(module, scratch):
     wheels = os.path.expanduser(params["wheels"])
     venv = digest(params["python"], "\n".join(lines), code_digest if local else "", *wheel_digests(wheels))
 
-    public = {key: settings[key] for key in ("main", "arguments", "environment")}
-    own = [own_entry("settings.json", json.dumps(public).encode(), params["group"], 0o640)]
-    for name in ("launcher.py", "tornado_app_runner.py"):
-        with open(os.path.join(params["runtime"], name), "rb") as file:
-            own.append(own_entry(name, file.read()))
+    public = {key: value for key, value in settings.items() if key != "secrets"}
+    own = [own_entry("settings.json", json.dumps(public, sort_keys=True).encode(), params["group"], 0o640)]
+    for name in sorted(os.listdir(params["runtime"])):
+        if name.endswith(".py"):
+            with open(os.path.join(params["runtime"], name), "rb") as file:
+                own.append(own_entry(name, file.read()))
     if requirements == params["default_requirements"]:
         with open(requirements, "rb") as file:
             own.append(own_entry("requirements.txt", file.read()))

@@ -1,10 +1,10 @@
-"""Start one instance of the release that this file belongs to.
+"""Start what belongs to the release that this file is part of.
 
-    launcher.py PORT
+    launcher.py PORT            become the instance on that port
+    launcher.py run WORD...     become a command (a hook), with the release's environment
 
-systemd runs this with the system's Python. It resolves every link first, so
-that a process keeps to one release however often ``current`` moves afterwards,
-then becomes the release's own interpreter, running ``tornado_app_runner.py``.
+Run with the system's Python. It resolves every link first, so that a process keeps to
+one release however often ``current`` moves afterwards.
 
 Standard library only: nothing of the user's code is imported here.
 """
@@ -14,17 +14,20 @@ import os
 import sys
 
 
-def command(release, settings, port):
-    """What to execute, as a list: interpreter, runner, port, the program's words."""
-    venv = os.path.realpath(os.path.join(release, ".release", "venv"))
+def program(release, settings, port):
+    """What an instance executes: interpreter, runner, port, the program's words."""
     runner = os.path.join(release, ".release", "tornado_app_runner.py")
     main = settings["main"].split()
-    python = os.path.join(venv, "bin", "python")
-    return [python, runner, port, *main, f"--port={port}", *settings["arguments"]]
+    return [python(release), runner, port, *main, f"--port={port}", *settings["arguments"]]
+
+
+def python(release):
+    """The interpreter of the release's environment."""
+    return os.path.join(os.path.realpath(os.path.join(release, ".release", "venv")), "bin", "python")
 
 
 def environment(release, settings, inherited):
-    """The program's environment: systemd's, the release's settings, and ours."""
+    """The environment: the service's, the release's settings, and ours."""
     secrets = os.path.join(release, ".release", "secrets")
     # systemd's own name for "files with secrets that only this service reads".
     credentials = {"CREDENTIALS_DIRECTORY": secrets} if os.path.isdir(secrets) else {}
@@ -36,18 +39,23 @@ def environment(release, settings, inherited):
         **settings["environment"],
         **credentials,
         "TORNADO_APP_RELEASE": os.path.basename(release),
+        "TORNADO_APP_DRAIN_TIMEOUT": str(settings.get("drain_timeout", 30)),
     }
 
 
 def main():
-    """Become the instance on the port given as the only argument."""
-    port = sys.argv[1]
+    """Become what the arguments say."""
     release = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
     with open(os.path.join(release, ".release", "settings.json"), encoding="utf-8") as file:
         settings = json.load(file)
     os.chdir(release)
-    argv = command(release, settings, port)
-    os.execve(argv[0], argv, environment(release, settings, os.environ))
+    variables = environment(release, settings, os.environ)
+    if sys.argv[1] == "run":
+        argv = sys.argv[2:]
+        variables["PATH"] = f"{os.path.dirname(python(release))}:{variables['PATH']}"
+        os.execvpe(argv[0], argv, variables)
+    argv = program(release, settings, sys.argv[1])
+    os.execve(argv[0], argv, variables)
 
 
 if __name__ == "__main__":

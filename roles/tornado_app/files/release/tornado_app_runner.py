@@ -2,21 +2,29 @@
 
     tornado_app_runner.py PORT (SCRIPT | -m PACKAGE) [ARGUMENT ...]
 
-The program believes that it listens on PORT as it always did. What it gets is
-the socket that systemd holds on the loopback address, so that it is reachable
-through the proxy alone, and so that a restart refuses no connection. Once its
-IOLoop turns with that socket, systemd is told that the instance is ready.
+The program believes that it listens on PORT as it always did. What it gets is the socket
+that systemd holds on the loopback address. It accepts nothing until its keeper says so:
+the keeper asks for its health first, on a connection of their own. Told to drain, it
+finishes what it has and ends.
 
-Written for every Tornado from 3.1 on and every Python that runs one.
+The keeper's words, one JSON object a packet, on the descriptor that TORNADO_APP_KEEPER
+names: probe (with a connection), accept, adopt (with a socket that connections come
+over), drain, ping, who, retire, take (with a socket).
+
+Written for every Tornado from 3.1 on and every Python 3 that runs one.
 """
 
+import errno
+import json
 import os
 import runpy
+import select
 import socket
+import struct
 import sys
 
 LOOPBACK = "127.0.0.1"
-FIRST_INHERITED_FD = 3  # sd_listen_fds(3): descriptors start here
+PATIENCE = 10.0  # seconds that the keeper may take to open a further port
 
 
 def log(text):
@@ -25,41 +33,68 @@ def log(text):
     sys.stderr.flush()
 
 
-def inherited_socket():
-    """The listening socket that systemd passed to this process, or None."""
-    passed_to = os.environ.pop("LISTEN_PID", "")
-    count = os.environ.pop("LISTEN_FDS", "0")
-    os.environ.pop("LISTEN_FDNAMES", None)
-    if passed_to != str(os.getpid()) or count == "0":
-        return None
-    # fromfd duplicates the descriptor; the copy is not inherited by subprocesses.
-    kept = socket.fromfd(FIRST_INHERITED_FD, socket.AF_INET, socket.SOCK_STREAM)
-    os.close(FIRST_INHERITED_FD)
-    kept.setblocking(False)
-    return kept
+class Keeper(object):
+    """The runner's end of the channel. Without a keeper, all that is said goes nowhere."""
 
+    def __init__(self, control=None):
+        self.control = control
+        self.waiting = []  # messages that came while another was waited for
+        if control:
+            control.setblocking(False)
 
-def notify_systemd(state):
-    """Send one sd_notify(3) message; silently nothing outside of systemd."""
-    address = os.environ.pop("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    if address[0] == "@":
-        address = "\0" + address[1:]
-    channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    try:
-        channel.sendto(state.encode("utf-8"), address)
-    finally:
-        channel.close()
+    def say(self, **message):
+        if self.control:
+            try:
+                self.control.send(json.dumps(message).encode("utf-8"))
+            except OSError:
+                pass  # the end of the channel is read as well
+
+    def read(self):
+        """The next message, with a socket or None; None if there is none, {} at the end."""
+        if self.waiting:
+            return self.waiting.pop(0)
+        try:
+            data, rights, _flags, _address = self.control.recvmsg(4096, socket.CMSG_SPACE(4))
+        except (BlockingIOError, InterruptedError):
+            return None
+        except OSError:
+            return {}, None
+        handed = None
+        for _level, _kind, content in rights:
+            handed = socket.socket(fileno=struct.unpack("i", content[:4])[0])
+            handed.setblocking(False)
+        return (json.loads(data.decode("utf-8")) if data else {}), handed
+
+    def wants(self, address, port):
+        """A further port, opened by the keeper so that the next process has it as well."""
+        self.say(**{"is": "wants", "address": address, "port": port})
+        others = []
+        while select.select([self.control], [], [], PATIENCE)[0]:
+            message, handed = self.read() or ({}, None)
+            if message.get("do") == "take":
+                self.waiting = others + self.waiting
+                if handed is None:
+                    raise OSError(message["errno"], "%s: port %d" % (message["error"], port))
+                return handed
+            if not message:
+                break
+            others.append((message, handed))
+        raise OSError(errno.ETIMEDOUT, "the keeper did not open port %d" % port)
 
 
 class Instance(object):
-    """Where the runner takes hold of Tornado: who binds, and who is ready."""
+    """Where the runner takes hold of Tornado: who binds, who accepts, who is asked.
 
-    def __init__(self, port, kept):
-        self.port = port
-        self.kept = kept
-        self.handed_out = []
+    port: int. kept: the listening socket, or None when started by hand.
+    """
+
+    def __init__(self, port, kept, keeper):
+        self.port, self.kept, self.keeper = port, kept, keeper
+        self.lent = []  # sockets that the program got from us
+        self.waiting = []  # (server, sockets) that shall not accept yet
+        self.servers = []  # servers on lent sockets, the one on our port first
+        self.loop = None
+        self.accepting = self.draining = self.retiring = False
 
     def install(self):
         """Put our functions where Tornado's own stood."""
@@ -67,7 +102,10 @@ class Instance(object):
         import tornado.netutil
         import tornado.process
         import tornado.tcpserver
+        from tornado_app_connections import Connections
 
+        self.connections = Connections(self.port)
+        self.connections.install()
         self.real_bind_sockets = tornado.netutil.bind_sockets
         self.real_add_sockets = tornado.tcpserver.TCPServer.add_sockets
         tornado.netutil.bind_sockets = self.bind_sockets
@@ -76,40 +114,136 @@ class Instance(object):
         tornado.tcpserver.TCPServer.add_sockets = lambda server, sockets: instance.add_sockets(
             server, sockets
         )
-        # One process a port, started and watched by systemd: no forks, no reloader.
-        tornado.process.fork_processes = lambda *ignored, **also_ignored: 0
-        tornado.autoreload.start = lambda *ignored, **also_ignored: None
+        tornado.process.fork_processes = self.refuse_forks
+        tornado.autoreload.start = self.ignore_autoreload
+
+    def refuse_forks(self, number=None, *args, **kwargs):
+        """One process a port, started and watched from outside."""
+        reason = "forks %s processes; list as many ports in tornado_app_ports instead" % (number or "several")
+        log("the program %s" % reason)
+        self.keeper.say(**{"is": "refused", "reason": reason})
+        sys.exit(1)
+
+    warned = False
+
+    def ignore_autoreload(self, *args, **kwargs):
+        """Deployed code changes by a deploy alone."""
+        if not self.warned:
+            self.warned = True
+            log("autoreload (debug=True) is ignored: a new release comes by a deploy")
+
+    # The port.
 
     def bind_sockets(self, port, address=None, *args, **kwargs):
-        """The kept socket for our port; others on loopback unless the program says where."""
-        if int(port) != self.port:
-            log("the program opens port %s, this instance's own is %d" % (port, self.port))
+        """The kept socket for our port; others from the keeper, on loopback if none is named."""
+        number = int(port)
+        if number == self.port and self.kept is not None:
+            lent = socket.socket(fileno=os.dup(self.kept.fileno()))
+        elif number == 0 or self.keeper.control is None:
             return self.real_bind_sockets(port, address or LOOPBACK, *args, **kwargs)
-        if self.kept is None:
-            return self.remember(self.real_bind_sockets(port, LOOPBACK))
-        again = socket.fromfd(self.kept.fileno(), socket.AF_INET, socket.SOCK_STREAM)
-        again.setblocking(False)
-        return self.remember([again])
-
-    def remember(self, sockets):
-        """Note what was handed out, to know it again in add_sockets."""
-        self.handed_out.extend(sockets)
-        return sockets
+        else:
+            log("the program opens port %d beside its own, %d" % (number, self.port))
+            lent = self.keeper.wants({"localhost": LOOPBACK}.get(address, address) or LOOPBACK, number)
+        lent.setblocking(False)
+        self.lent.append(lent)
+        return [lent]
 
     def add_sockets(self, server, sockets):
-        """Let the server accept, and say so as soon as the loop turns."""
+        """Note who shall accept; who has no keeper accepts at once."""
         from tornado.ioloop import IOLoop
 
         sockets = list(sockets)
-        self.real_add_sockets(server, sockets)
-        if any(one is ours for one in sockets for ours in self.handed_out):
-            loop = getattr(server, "io_loop", None) or IOLoop.current()
-            loop.add_callback(self.ready)
+        ours = [one for one in sockets if any(one is lent for lent in self.lent)]
+        if not ours:
+            self.real_add_sockets(server, sockets)
+            return
+        self.servers.append(server)
+        if self.accepting:
+            self.real_add_sockets(server, sockets)
+        else:
+            self.waiting.append((server, sockets))
+        if any(one.getsockname()[1] == self.port for one in ours) and self.loop is None:
+            self.servers.insert(0, self.servers.pop())
+            self.loop = getattr(server, "io_loop", None) or IOLoop.current()
+            self.loop.add_handler(self.keeper.control.fileno(), self.hear, self.loop.READ)
+            # Said by the loop itself: it turns.
+            self.loop.add_callback(lambda: self.say("listening"))
 
-    def ready(self):
-        """Tell systemd; `systemctl status` shows the text."""
-        release = os.environ.get("TORNADO_APP_RELEASE", "by hand")
-        notify_systemd("READY=1\nSTATUS=Release %s on port %d" % (release, self.port))
+    # The keeper.
+
+    def say(self, what, **more):
+        self.keeper.say(**dict(more, load=self.connections.load(), **{"is": what}))
+
+    def hear(self, *_fd_and_events):
+        """Do what the keeper says."""
+        while True:
+            packet = self.keeper.read()
+            if packet is None:
+                return
+            message, handed = packet
+            if not message:
+                self.loop.remove_handler(self.keeper.control.fileno())
+                self.orphaned()
+                return
+            getattr(self, "do_" + message["do"])(message, handed)
+
+    def orphaned(self):
+        """The keeper is gone, and no other has come."""
+        if not self.accepting:
+            os._exit(1)
+        if not self.draining:
+            self.do_drain({"seconds": float(os.environ.get("TORNADO_APP_DRAIN_TIMEOUT", "30"))}, None)
+
+    def do_ping(self, _message, _handed):
+        self.say("alive")
+
+    def do_who(self, _message, _handed):
+        """A new keeper asks."""
+        self.say("known", draining=self.draining, retiring=self.retiring)
+        self.retiring = False
+
+    def do_retire(self, _message, _handed):
+        """The keeper ends, since somebody wants a new process."""
+        self.retiring = True
+
+    def do_probe(self, _message, handed):
+        """A health check: served as if it had come by the port, TLS left out."""
+        from tornado.iostream import IOStream
+
+        self.servers[0].handle_stream(IOStream(handed), ("127.0.0.1", 0))
+
+    def do_accept(self, _message, _handed):
+        self.accepting = True
+        for server, sockets in self.waiting:
+            self.real_add_sockets(server, sockets)
+        self.waiting = []
+        self.say("accepting")
+
+    def do_adopt(self, _message, handed):
+        """Idle connections come from the process before."""
+        from tornado_app_connections import adopt
+
+        def more(*_fd_and_events):
+            if not adopt(self.servers[0], handed):
+                self.loop.remove_handler(handed.fileno())
+                handed.close()
+
+        self.loop.add_handler(handed.fileno(), more, self.loop.READ)
+
+    def do_drain(self, message, handed):
+        """Stop accepting, finish what is in flight, end."""
+        if self.draining:
+            return
+        self.draining = True
+        for server in self.servers:
+            server.stop()
+        self.connections.drain(message["seconds"], handed, self.drained)
+
+    def drained(self):
+        from tornado_app_connections import end_program
+
+        self.say("drained")
+        end_program()
 
 
 def run_program(words):
@@ -131,16 +265,26 @@ def run_program(words):
     exec(code, module.__dict__)
 
 
+def inherited():
+    """What the keeper passed to this process: (its channel, the listening socket), or Nones."""
+    found = []
+    for number in os.environ.pop("TORNADO_APP_KEEPER", "").split():
+        # The duplicate is not inherited by what the program starts.
+        found.append(socket.socket(fileno=os.dup(int(number))))
+        os.close(int(number))
+    return found or [None, None]
+
+
 def main():
     """Run the program of this release until it ends."""
-    port = int(sys.argv[1])
-    instance = Instance(port, inherited_socket())
+    control, kept = inherited()
+    instance = Instance(int(sys.argv[1]), kept, Keeper(control))
     instance.install()
     try:
         run_program(sys.argv[2:])
     finally:
-        if not instance.handed_out:
-            log("the program ended without listening on port %d" % port)
+        if control and not instance.lent:
+            log("the program ended without listening on port %d" % instance.port)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,267 @@
+"""One process of the app as its keeper sees it: start, health, messages, end."""
+
+import array
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+
+PROBE_TIMEOUT = 5.0  # seconds for one answer of the health path
+PROBE_INTERVAL = 0.25  # seconds between two probes of a process that shall prove itself
+GRACE = 5.0  # seconds between "my requests are done" and SIGKILL
+
+# A process is STARTING until its health path answers 200 for the first time, PROVEN
+# until it is let at the port, then SERVING, DRAINING, and ENDED.
+STARTING, PROVEN, SERVING, DRAINING, ENDED = "starting", "proven", "serving", "draining", "ended"
+
+
+def settings_of(release):
+    """What the release in a folder says of itself. OSError, ValueError: there is none.
+
+    health_path; in seconds start_timeout, settle_time, drain_timeout, watchdog (0: off).
+    """
+    with open(os.path.join(release, ".release", "settings.json"), encoding="utf-8") as file:
+        return json.load(file)
+
+
+class Probe:
+    """One health check, on a connection that nobody but this process can answer."""
+
+    def __init__(self, child, path):
+        self.begun = time.monotonic()
+        self.answer = b""
+        self.near, far = socket.socketpair()
+        self.near.setblocking(False)
+        request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{child.port}\r\nConnection: close\r\n\r\n"
+        self.near.send(request.encode())
+        child.send({"do": "probe"}, far)
+        far.close()
+
+    def read(self):
+        """None while there is no answer, "" if the process is well, else what is wrong."""
+        try:
+            data = self.near.recv(4096)
+        except BlockingIOError:
+            late = time.monotonic() - self.begun > PROBE_TIMEOUT
+            return f"gave no answer within {PROBE_TIMEOUT:.0f} s" if late else None
+        except OSError as problem:
+            return f"cut the connection ({problem.strerror})"
+        self.answer += data
+        first, end, _rest = self.answer.partition(b"\r\n")
+        if not end and data:
+            return None
+        words = first.split(b" ", 2)
+        if len(words) < 2 or not words[0].startswith(b"HTTP/"):
+            return "gave no HTTP answer"
+        return "" if words[1] == b"200" else f"answered {words[1].decode('latin-1')}, not 200"
+
+    def close(self):
+        self.near.close()
+
+
+class Child:
+    """A process on the port, started by this keeper or by the one before it.
+
+    port: int. release: the folder. control: our end of the channel to its runner.
+    """
+
+    def __init__(self, port, release, settings, control, pid, popen=None):
+        self.port, self.release, self.settings = port, release, settings
+        self.control, self.pid, self.popen = control, pid, popen
+        self.control.setblocking(False)
+        self.pidfd = os.pidfd_open(pid)
+        self.state = STARTING
+        self.begun = self.since = time.monotonic()
+        self.listens = False  # whether the program has asked for its port
+        self.reason = ""  # why this process is not to be trusted
+        self.wrong = ""  # what the last health check found
+        self.others = []  # further ports that the program has opened
+        self.load = {}  # what the runner last said: requests, connections, websockets
+        self.probe = None
+        self.next_probe = 0.0
+        self.asked = self.answered = time.monotonic()  # the last ping, the last answer
+        self.unknown = False  # adopted, and not heard of yet
+        self.drain_begun = None
+        self.deadline = None  # when it is killed, whatever it does
+        self.forced = False  # whether that was necessary
+        self.killed = False
+        self.exit_status = None
+
+    @classmethod
+    def start(cls, port, release, listener):
+        """Start the release on the kept socket. OSError: it can't be started."""
+        settings = settings_of(release)
+        control, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        environment = {**os.environ, "TORNADO_APP_KEEPER": f"{far.fileno()} {listener.fileno()}"}
+        words = ["/usr/bin/python3", "-IS", os.path.join(release, ".release", "launcher.py"), str(port)]
+        try:
+            # A session of its own: what the program starts in turn ends with it.
+            popen = subprocess.Popen(
+                words,
+                env=environment,
+                pass_fds=(far.fileno(), listener.fileno()),
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        finally:
+            far.close()
+        child = cls(port, release, settings, control, popen.pid, popen)
+        child.prefer_to_kill(True)
+        return child
+
+    @classmethod
+    def adopt(cls, port, release, pid, control):
+        """Take over a process that an earlier keeper started. OSError: it has ended."""
+        child = cls(port, release, settings_of(release), control, pid)
+        child.listens = child.unknown = True
+        child.state = SERVING
+        child.send({"do": "who"})
+        return child
+
+    @property
+    def name(self):
+        """What systemd stores the channel by; an adopting keeper learns all from it."""
+        return f"child-{self.pid}-{os.path.basename(self.release)}"
+
+    def send(self, message, handed=None):
+        """Tell the runner something, with a socket or without; a dead one hears nothing."""
+        rights = []
+        if handed is not None:
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [handed.fileno()]))]
+        # Its end is noticed by the pidfd, its silence by the watchdog.
+        with contextlib.suppress(OSError):
+            self.control.sendmsg([json.dumps(message).encode()], rights)
+
+    def messages(self):
+        """What the runner has said since."""
+        while True:
+            try:
+                data = self.control.recv(65536)
+            except OSError:
+                return
+            if not data:
+                return
+            yield json.loads(data)
+
+    def hear(self, message):
+        """Note what one message says."""
+        self.answered = time.monotonic()
+        self.load = message.get("load", self.load)
+        if message["is"] == "listening":
+            self.listens = True
+        elif message["is"] == "refused":
+            self.reason = message["reason"]
+        elif message["is"] == "accepting":
+            self.state, self.since = SERVING, self.answered
+        elif message["is"] == "drained":
+            self.deadline = min(self.deadline or self.answered + GRACE, self.answered + GRACE)
+
+    def prove(self, now):
+        """Ask for its health until it is PROVEN, and on until it SERVES or has failed."""
+        if self.state not in (STARTING, PROVEN) or self.reason:
+            return
+        path = self.settings["health_path"]
+        if self.state == STARTING and now - self.begun > self.settings["start_timeout"]:
+            self.reason = self.why_not_proven()
+        elif self.probe:
+            wrong = self.probe.read()
+            if wrong is None:
+                return
+            self.probe.close()
+            self.probe, self.next_probe, self.wrong = None, now + PROBE_INTERVAL, wrong
+            if wrong and self.state == PROVEN:
+                self.reason = f"was well at first, then {path} {wrong}"
+            elif not wrong and self.state == STARTING:
+                self.state, self.since = PROVEN, now
+        elif self.listens and now >= self.next_probe:
+            self.probe = Probe(self, path)
+
+    def why_not_proven(self):
+        """What was missing until its time was up."""
+        limit = f"within {self.settings['start_timeout']} s"
+        if self.listens:
+            return f"is not well {limit}: {self.settings['health_path']} {self.wrong or 'gave no answer'}"
+        elsewhere = f" (it listens on {', '.join(map(str, self.others))})" if self.others else ""
+        return f"did not listen on port {self.port} {limit}{elsewhere}"
+
+    def settled(self, now):
+        """Whether it has stayed well for long enough to be let at the port."""
+        return self.state == PROVEN and now - self.since >= self.settings["settle_time"] and not self.probe
+
+    def ping(self, now):
+        """Ask whether its loop turns; True if it has not turned for too long.
+
+        Asked every quarter of the watchdog's time and given three quarters to answer,
+        so that a process is replaced at the latest when that time is over.
+        """
+        limit = self.settings["watchdog"]
+        if now - self.asked >= (limit or 20) / 4 and self.answered >= self.asked:
+            self.asked = now
+            self.send({"do": "ping"})
+        late = self.answered < self.asked and now - self.asked > limit * 0.75
+        return bool(limit) and late and not self.killed
+
+    def drain(self, now, successor=None):
+        """Let it finish what it has; idle connections go to the successor, if there is one."""
+        seconds = self.settings["drain_timeout"]
+        self.state, self.drain_begun = DRAINING, now
+        self.deadline = now + seconds + GRACE
+        handed = None
+        if successor:
+            handed, taken = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            successor.send({"do": "adopt"}, taken)
+            taken.close()
+        self.send({"do": "drain", "seconds": seconds}, handed)
+        if handed:
+            handed.close()
+
+    def prefer_to_kill(self, first):
+        """Tell the kernel whom to kill when memory runs out: the newcomer first."""
+        with contextlib.suppress(OSError), open(f"/proc/{self.pid}/oom_score_adj", "w") as file:
+            file.write("500" if first else "0")
+
+    def has_ended(self):
+        """Whether the process is gone."""
+        if self.state == ENDED:
+            return True
+        if self.popen:
+            if self.popen.poll() is None:
+                return False
+            self.exit_status = self.popen.returncode
+        else:
+            try:
+                signal.pidfd_send_signal(self.pidfd, 0)
+                return False
+            except ProcessLookupError:
+                pass
+        return True
+
+    def close(self):
+        """After its end: tell what it has started to go as well, and forget it."""
+        self.signal_group(signal.SIGTERM)
+        self.state, self.since = ENDED, time.monotonic()
+        os.close(self.pidfd)
+        self.control.close()
+        if self.probe:
+            self.probe.close()
+
+    def kill(self):
+        """End it at once, and what it has started."""
+        self.killed = True
+        self.signal_group(signal.SIGKILL)
+
+    def signal_group(self, number):
+        """Signal the process and what it has started."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+    def how_it_ended(self):
+        """The end in words: "exited with status 1"."""
+        if self.exit_status is None:
+            return "ended"
+        if self.exit_status < 0:
+            return f"was ended by {signal.Signals(-self.exit_status).name}"
+        return f"exited with status {self.exit_status}"

@@ -1,0 +1,554 @@
+#!/usr/bin/python3
+"""Keep one port of an app served, whatever happens to the processes behind it.
+
+    keeper.py serve PORT    the main process of tornado-<app>@PORT.service
+    keeper.py reload PORT   ExecReload: one swap to the release that "current" names
+    keeper.py stop PORT     ExecStop: tell a restart from a stop
+
+systemd holds the listening socket. The keeper starts the app's process with it, starts
+the next one beside it, lets that one accept once it has proven itself, and drains the
+first. It imports nothing of the app. Its channels to the processes are stored with
+systemd, so that another keeper takes over where this one is killed or replaced.
+
+Commands come over /run/tornado-<app>/PORT.sock, one JSON object a packet:
+
+    {"do": "status"}                               what the port runs
+    {"do": "swap", "release": ID, "hold": true}    prepare a process; answered when proven
+    {"do": "commit"}                               let it take over; answered when done
+    {"do": "swap", "release": ID}                  both at once
+    {"do": "retire"}                               a restart follows
+
+Every answer has "ok", and "reason" when that is false. A swap whose client hangs up
+before the commit is called off.
+"""
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+from child import DRAINING, ENDED, GRACE, PROVEN, SERVING, Child
+from systemd import Manager, inherited
+
+TICK = 0.02  # seconds between two looks while something is under way
+REST = 1.0  # seconds between two looks otherwise
+RETRY = 1.0  # seconds before a process is started again that ended soon after its start
+TAKE_OVER = 5.0  # seconds that a proven process may take to accept
+ERROR, WARNING, NOTICE = 3, 4, 5  # sd-daemon(3): priorities of the journal
+
+
+def log(priority, text):
+    """One line into the journal."""
+    print(f"<{priority}>{text}", file=sys.stderr, flush=True)
+
+
+class Swap:
+    """The way of one new process to the port.
+
+    client: who asked, or None for the keeper itself. hold: wait for the client's commit.
+    """
+
+    def __init__(self, child, client=None, hold=False):
+        self.child, self.client, self.hold = child, client, hold
+        self.accept_sent = None
+        self.seconds = None  # from its start to its first good answer
+
+
+class Keeper:
+    """All that is known of one port.
+
+    home: /srv/<app>. listener: the port's listening socket. commands: the socket that
+    clients connect to.
+    """
+
+    def __init__(self, home, port, listener, commands, manager):
+        self.home, self.port, self.listener = home, port, listener
+        self.commands, self.manager = commands, manager
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(commands, selectors.EVENT_READ)
+        self.clients = []
+        self.serving = None
+        self.release = ""  # id that the port last served
+        self.swap = None  # what a client has asked for
+        self.recovery = None  # a process in place of one that has ended
+        self.retry_at = 0.0
+        self.draining = []
+        self.doomed = []  # refused and killed, not gone yet
+        self.ended = []  # groups of ended processes, until nothing is left of them
+        self.drains = []  # how the last drains went, for who asks
+        self.ports = {}  # further sockets of the program: name -> socket
+        self.restarts = 0
+        self.refused = ""
+        self.ready = self.stop_asked = self.stopping = self.retired = False
+        self.late_lines = []  # (when, text): after systemd's own lines
+        self.wake, self.waker = socket.socketpair()
+        for one in (self.wake, self.waker):
+            one.setblocking(False)
+        self.selector.register(self.wake, selectors.EVENT_READ)
+
+    # Start, end, and every turn in between.
+
+    def adopt(self, stored):
+        """Take over what an earlier keeper left: [(name, socket)]."""
+        found = []
+        for name, channel in stored:
+            kind, _dash, rest = name.partition("-")
+            if kind == "port":
+                self.ports[name] = channel
+                continue
+            pid, _dash, release = rest.partition("-")
+            try:
+                found.append(Child.adopt(self.port, self.path(release), int(pid), channel))
+            except (OSError, ValueError):
+                self.manager.forget(name)
+        # One that drains will say so; of several that serve, the youngest goes on.
+        for child in sorted(found, key=lambda child: started(child.pid)):
+            self.watch(child)
+            if self.serving:
+                self.drain(self.serving, child)
+            self.serving, self.release = child, os.path.basename(child.release)
+        if found:
+            log(NOTICE, f"Took over process {self.serving.pid} of release {self.release}.")
+
+    def run(self):
+        """Serve until systemd says that it is enough."""
+        begun = time.monotonic()
+        fed = 0.0
+        while not (self.stopping and not self.children()):
+            now = time.monotonic()
+            self.turn(now)
+            unknown = self.serving and self.serving.unknown and now - begun < TAKE_OVER
+            if not self.ready and not self.recovery and not unknown:
+                self.ready = True
+                self.manager.tell("READY=1")
+                self.say_status()
+            if self.manager.watchdog and now - fed >= self.manager.watchdog / 2:
+                fed = now
+                self.manager.tell("WATCHDOG=1")
+            busy = self.swap or self.recovery or self.draining or self.late_lines or not self.ready
+            rest = min(REST, self.manager.watchdog / 2 or REST)
+            self.selector.select(TICK if busy or self.stopping or not self.serving else rest)
+            with contextlib.suppress(BlockingIOError):
+                self.wake.recv(64)
+
+    def turn(self, now):
+        """Hear everybody, then do what is due."""
+        if self.stop_asked and not self.stopping:
+            self.stop()
+        self.hear_clients()
+        for child in self.children():
+            for message in child.messages():
+                self.hear(child, message)
+        self.reap(now)
+        for swap in (self.recovery, self.swap):
+            if swap:
+                self.advance(swap, now)
+        if not self.serving and not self.recovery and not self.stopping and now >= self.retry_at:
+            self.recover(now)
+        if self.serving and self.serving.ping(now):
+            limit = self.serving.settings["watchdog"]
+            log(ERROR, f"Process {self.serving.pid} has not answered within {limit} s: killing it.")
+            self.serving.kill()
+        while self.late_lines and now >= self.late_lines[0][0]:
+            log(ERROR, self.late_lines.pop(0)[1])
+
+    def ask_to_stop(self, *_signal):
+        """SIGTERM: all that may happen between any two lines."""
+        self.stop_asked = True
+
+    def stop(self):
+        """Drain and end. Where another keeper follows, leave the process to it."""
+        self.stopping = True
+        for swap in (self.swap, self.recovery):
+            if swap:
+                self.call_off(swap, "the service is being stopped")
+        if self.serving and self.retired:
+            self.serving.send({"do": "retire"})
+            self.serving, self.draining, self.doomed = None, [], []
+        elif self.serving:
+            patience = self.serving.settings["drain_timeout"] + 2 * GRACE
+            self.manager.tell("STOPPING=1", f"EXTEND_TIMEOUT_USEC={int(patience * 1e6)}")
+            self.drain(self.serving, None)
+            self.serving = None
+
+    # Processes.
+
+    def path(self, release):
+        """A release's folder."""
+        return os.path.join(self.home, "releases", release)
+
+    def current(self):
+        """The release that "current" names, or ""."""
+        try:
+            return os.path.basename(os.readlink(os.path.join(self.home, "current")))
+        except OSError:
+            return ""
+
+    def children(self):
+        """All processes that have not ended."""
+        swaps = [swap.child for swap in (self.swap, self.recovery) if swap]
+        return [*([self.serving] if self.serving else []), *swaps, *self.draining, *self.doomed]
+
+    def watch(self, child):
+        """Wake up when it says something, or ends."""
+        self.selector.register(child.control, selectors.EVENT_READ)
+        self.selector.register(child.pidfd, selectors.EVENT_READ)
+
+    def start(self, release, client=None, hold=False):
+        """A new process of a release on its way to the port: the Swap, or OSError."""
+        child = Child.start(self.port, self.path(release), self.listener)
+        self.watch(child)
+        return Swap(child, client, hold)
+
+    def hear(self, child, message):
+        """What a runner says."""
+        if message["is"] == "wants":
+            self.lend(child, message["address"], message["port"])
+            return
+        child.hear(message)
+        if message["is"] != "known":
+            return
+        child.unknown = False
+        now = time.monotonic()
+        if message["draining"] and child is self.serving:
+            self.serving = None
+            self.draining.append(child)
+            child.state, child.drain_begun = DRAINING, now
+            child.deadline = now + child.settings["drain_timeout"] + GRACE
+        elif message["retiring"] and not self.recovery:
+            self.recover(now)
+
+    def lend(self, child, address, port):
+        """A further port of the program: opened once, kept, and lent to each process."""
+        name = f"port-{port}-{address.replace(':', '_')}"
+        try:
+            if name not in self.ports:
+                family = socket.AF_INET6 if ":" in address else socket.AF_INET
+                self.ports[name] = socket.create_server((address, port), family=family, backlog=1024)
+                self.manager.keep(name, self.ports[name].fileno())
+        except OSError as problem:
+            child.send({"do": "take", "error": problem.strerror, "errno": problem.errno})
+            return
+        child.others.append(port)
+        child.send({"do": "take"}, self.ports[name])
+
+    def recover(self, now):
+        """Start a process where none serves, or where a restart has asked for a new one."""
+        proven = "" if self.serving else self.release
+        release = proven if proven and os.path.isdir(self.path(proven)) else self.current()
+        self.retry_at = now + RETRY
+        if not release:
+            return
+        try:
+            self.recovery = self.start(release)
+            if not self.serving:
+                self.recovery.child.settings["settle_time"] = 0
+        except (OSError, ValueError) as problem:
+            self.refused = f"release {release} can't be started ({problem})"
+            log(ERROR, f"{self.refused}.")
+
+    def reap(self, now):
+        """Notice who has ended, and end who has had its time."""
+        for child in self.children():
+            if child.state != ENDED and child.has_ended():
+                self.bury(child, now)
+            elif child.deadline and now > child.deadline:
+                child.deadline, child.forced = now + GRACE, True
+                child.kill()
+        for child in [one for one in self.ended if now - one.since > GRACE]:
+            child.kill()
+            self.ended.remove(child)
+
+    def bury(self, child, now):
+        """A process has ended: note what that means."""
+        self.selector.unregister(child.control)
+        self.selector.unregister(child.pidfd)
+        child.close()
+        self.ended.append(child)
+        self.manager.forget(child.name)
+        if child in self.doomed:
+            self.doomed.remove(child)
+        elif child in self.draining:
+            self.draining.remove(child)
+            seconds = round(now - child.drain_begun, 1)
+            self.drains = [*self.drains[-9:], {"pid": child.pid, "seconds": seconds, "forced": child.forced}]
+        elif child is self.serving:
+            self.serving = None
+            self.restarts += 1
+            self.retry_at = now if now - child.begun > RETRY * 5 else now + RETRY
+            log(
+                ERROR,
+                f"Process {child.pid} of release {self.release} {child.how_it_ended()}: starting another.",
+            )
+
+    def drain(self, child, successor):
+        """Begin the end of a process."""
+        child.drain(time.monotonic(), successor)
+        self.draining.append(child)
+
+    # Swaps.
+
+    def advance(self, swap, now):
+        """Bring a new process one step nearer to the port."""
+        child = swap.child
+        if child.state == ENDED:
+            when = "before it was let at the port" if swap.seconds is not None else "before it answered"
+            self.call_off(swap, child.reason or f"{child.how_it_ended()} {when}")
+            return
+        child.prove(now)
+        if child.reason:
+            self.call_off(swap, child.reason)
+        elif child.state == SERVING:
+            self.take_over(swap, now)
+        elif swap.accept_sent is not None:
+            if now - swap.accept_sent > TAKE_OVER:
+                self.call_off(swap, f"did not accept within {TAKE_OVER:.0f} s")
+        elif child.state == PROVEN:
+            if swap.seconds is None:
+                swap.seconds = round(now - child.begun, 1)
+                if swap.hold:
+                    self.answer(swap.client, ok=True, pid=child.pid, seconds=swap.seconds)
+            if not swap.hold and child.settled(now):
+                swap.accept_sent = now
+                child.send({"do": "accept"})
+
+    def take_over(self, swap, now):
+        """The new process accepts: the old one has done its work."""
+        child, old = swap.child, self.serving
+        before = os.path.basename(old.release) if old else ""
+        self.serving, self.release = child, os.path.basename(child.release)
+        self.refused = ""
+        child.prefer_to_kill(False)
+        self.manager.keep(child.name, child.control.fileno())
+        if old:
+            self.drain(old, child)
+        self.end(swap)
+        if swap is not self.recovery and self.recovery:
+            self.call_off(self.recovery, "another process was first")
+        log(NOTICE, f"Release {self.release} serves, process {child.pid}, ready after {swap.seconds} s.")
+        self.say_status()
+        self.answer(
+            swap.client,
+            ok=True,
+            old=before,
+            old_pid=old.pid if old else 0,
+            pid=child.pid,
+            seconds=swap.seconds,
+        )
+
+    def call_off(self, swap, reason):
+        """A new process is not taken; who serves goes on."""
+        release = os.path.basename(swap.child.release)
+        swap.child.kill()
+        self.end(swap)
+        if swap.child.state != ENDED:
+            self.doomed.append(swap.child)
+        self.refused = f"release {release} {reason}"
+        goes_on = f" Release {self.release} goes on." if self.serving else ""
+        text = f"Refused: release {release} on port {self.port} {reason}.{goes_on}"
+        if swap.client and swap.client.by_hand:
+            swap.client.last_words = text
+        else:
+            log(ERROR, text)
+        self.say_status()
+        self.answer(swap.client, ok=False, reason=reason, pid=swap.child.pid)
+
+    def end(self, swap):
+        """Forget a swap that is over."""
+        if swap is self.swap:
+            self.swap = None
+        if swap is self.recovery:
+            self.recovery = None
+            self.retry_at = time.monotonic() + RETRY
+
+    def say_status(self):
+        """The line that `systemctl status` shows."""
+        text = f"Release {self.release} on port {self.port}" if self.serving else "No release serves"
+        self.manager.tell(f"STATUS={text}{'; refused: ' + self.refused if self.refused else ''}")
+
+    # Clients.
+
+    def hear_clients(self):
+        """Accept who knocks, and do what they ask."""
+        while True:
+            try:
+                channel, _address = self.commands.accept()
+            except BlockingIOError:
+                break
+            self.clients.append(Client(channel))
+            self.selector.register(channel, selectors.EVENT_READ)
+        for client in list(self.clients):
+            for request in client.requests():
+                if request is None:
+                    self.hang_up(client)
+                else:
+                    self.obey(client, request)
+
+    def hang_up(self, client):
+        """A client is gone: what it has not committed is called off."""
+        self.selector.unregister(client.channel)
+        client.channel.close()
+        self.clients.remove(client)
+        if self.swap and self.swap.client is client and self.swap.accept_sent is None:
+            self.call_off(self.swap, "was called off")
+        if client.last_words:
+            self.late_lines.append((time.monotonic() + 0.3, client.last_words))
+
+    def obey(self, client, request):
+        """One request of a client."""
+        verb = request.get("do")
+        if verb == "status":
+            self.answer(client, ok=True, **self.status())
+        elif verb == "retire":
+            self.retired = True
+            self.answer(client, ok=True)
+        elif verb == "commit" and self.swap and self.swap.client is client:
+            self.swap.hold = False
+        elif verb == "swap" and not self.swap and not self.stopping:
+            client.by_hand = bool(request.get("by_hand"))
+            release = request.get("release") or self.current()
+            try:
+                self.swap = self.start(release, client, bool(request.get("hold")))
+            except (OSError, ValueError) as problem:
+                self.answer(
+                    client, ok=False, reason=f"release '{release}' can't be started ({problem})", pid=0
+                )
+        else:
+            self.answer(
+                client, ok=False, reason="another swap is under way" if self.swap else "no such swap", pid=0
+            )
+
+    def answer(self, client, **answer):
+        """Tell a client; one that has hung up hears nothing."""
+        if client in self.clients:
+            client.send(answer)
+
+    def status(self):
+        """What the port runs. Times in seconds, "since" since 1970."""
+        now = time.monotonic()
+        child = self.serving
+        return {
+            "release": self.release if child else "",
+            "state": "serving" if child else "failing" if self.refused else "waiting",
+            "pid": child.pid if child else 0,
+            "since": round(time.time() - (now - child.since)) if child else 0,
+            "load": child.load if child else {},
+            "restarts": self.restarts,
+            "refused": self.refused,
+            "draining": [
+                {"pid": one.pid, "release": os.path.basename(one.release), "load": one.load}
+                for one in self.draining
+            ],
+            "drains": self.drains,
+        }
+
+
+class Client:
+    """One connection to the command socket."""
+
+    def __init__(self, channel):
+        self.channel = channel
+        self.channel.setblocking(False)
+        self.by_hand = False
+        self.last_words = ""
+
+    def requests(self):
+        """What it has asked since; None at its end."""
+        while True:
+            try:
+                data = self.channel.recv(65536)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                yield None
+                return
+            try:
+                request = json.loads(data)
+            except ValueError:
+                request = {}
+            yield request if isinstance(request, dict) else {}
+
+    def send(self, answer):
+        # One that has hung up is noticed at the next look.
+        with contextlib.suppress(OSError):
+            self.channel.send(json.dumps(answer).encode())
+
+
+def started(pid):
+    """When a process began, in clock ticks since boot."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+        return int(file.read().rpartition(")")[2].split()[19])
+
+
+def command_socket(path):
+    """The socket that clients connect to; a dead keeper's leftover makes room."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.setblocking(False)
+    if os.path.exists(path):
+        os.unlink(path)
+    listener.bind(path)
+    os.chmod(path, 0o600)
+    listener.listen(8)
+    return listener
+
+
+def serve(home, port, runtime):
+    """Be the main process of the service."""
+    manager = Manager()
+    passed = inherited()
+    stored = [(name, one) for name, one in passed if name.startswith(("child-", "port-"))]
+    [listener] = [one for name, one in passed if not name.startswith(("child-", "port-"))]
+    keeper = Keeper(home, port, listener, command_socket(os.path.join(runtime, f"{port}.sock")), manager)
+    # A signal wakes the loop, which is where all else happens.
+    signal.set_wakeup_fd(keeper.waker.fileno(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGTERM, keeper.ask_to_stop)
+    keeper.adopt(stored)
+    keeper.run()
+
+
+def reload(port, runtime):
+    """One swap to the current release; the exit code for systemctl."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
+        channel.connect(os.path.join(runtime, f"{port}.sock"))
+        channel.send(json.dumps({"do": "swap", "by_hand": True}).encode())
+        answer = json.loads(channel.recv(65536) or b'{"ok": false}')
+    # The keeper writes the reason, after systemd's own lines.
+    return 0 if answer["ok"] else 1
+
+
+def stop(unit, port, runtime):
+    """Before SIGTERM: where systemd will start the unit again, tell the keeper."""
+    jobs = subprocess.run(
+        ["systemctl", "list-jobs", "--plain", "--no-legend"], capture_output=True, text=True, check=False
+    ).stdout
+    if any(line.split()[1:3] == [unit, "restart"] for line in jobs.splitlines()):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
+            channel.settimeout(5)
+            channel.connect(os.path.join(runtime, f"{port}.sock"))
+            channel.send(b'{"do": "retire"}')
+            channel.recv(4096)
+    return 0
+
+
+def main():
+    """systemd calls this."""
+    verb, port = sys.argv[1], int(sys.argv[2])
+    home = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    runtime = os.environ["RUNTIME_DIRECTORY"]
+    if verb == "serve":
+        serve(home, port, runtime)
+        return 0
+    if verb == "reload":
+        return reload(port, runtime)
+    return stop(f"{os.path.basename(runtime)}@{port}.service", port, runtime)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

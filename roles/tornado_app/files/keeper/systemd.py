@@ -1,0 +1,56 @@
+"""What the keeper says to systemd and gets from it: sd_notify(3), sd_listen_fds(3)."""
+
+import array
+import contextlib
+import os
+import socket
+
+FIRST_FD = 3  # sd_listen_fds(3): descriptors start here
+
+
+def inherited():
+    """The sockets that systemd passed to this process: [(name, socket)]."""
+    ours = os.environ.pop("LISTEN_PID", "") == str(os.getpid())
+    count = int(os.environ.pop("LISTEN_FDS", "0")) if ours else 0
+    names = os.environ.pop("LISTEN_FDNAMES", "").split(":")
+    found = []
+    for fd in range(FIRST_FD, FIRST_FD + count):
+        os.set_inheritable(fd, False)
+        found.append((names[fd - FIRST_FD], socket.socket(fileno=fd)))
+    return found
+
+
+class Manager:
+    """The channel to systemd; outside of it, every message goes nowhere.
+
+    environ: mapping that names the channel; its entries are taken out, so that no
+    child can speak for the service.
+    """
+
+    def __init__(self, environ=os.environ):
+        address = environ.pop("NOTIFY_SOCKET", "")
+        self.address = "\0" + address[1:] if address.startswith("@") else address
+        self.channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.channel.settimeout(1)  # a systemd that does not listen must not stop us
+        environ.pop("WATCHDOG_PID", None)
+        # Fed twice in the time after which systemd would act, as sd_watchdog_enabled(3) says.
+        self.watchdog = int(environ.pop("WATCHDOG_USEC", "0")) / 2e6
+
+    def tell(self, *lines, descriptor=None):
+        """Send one message; with a descriptor, systemd stores that for the next start."""
+        if not self.address:
+            return
+        rights = []
+        if descriptor is not None:
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [descriptor]))]
+        # A systemd that is just being replaced hears the next message, which says the same.
+        with contextlib.suppress(OSError):
+            self.channel.sendmsg(["\n".join(lines).encode()], rights, 0, self.address)
+
+    def keep(self, name, descriptor):
+        """Store a descriptor over a restart of this process, by name."""
+        self.tell("FDSTORE=1", f"FDNAME={name}", descriptor=descriptor)
+
+    def forget(self, name):
+        """Let systemd close what it stores by that name."""
+        self.tell("FDSTOREREMOVE=1", f"FDNAME={name}")

@@ -1,0 +1,305 @@
+"""The connections of an unmodified Tornado program: which are idle, and how each one ends.
+
+What differs from Tornado 3.1 to 6.6 stands here: 3.x has one HTTPConnection a stream,
+4.0 and later a fresh HTTP1Connection for each request.
+"""
+
+import array
+import os
+import random
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+import weakref
+
+from tornado import web
+from tornado.ioloop import IOLoop
+
+try:
+    from tornado.http1connection import HTTP1Connection as Connection
+except ImportError:
+    from tornado.httpserver import HTTPConnection as Connection  # 3.x
+
+GOING_AWAY = 1001  # RFC 6455: the server is going down
+CLOSED_PER_SECOND = 200.0  # WebSockets told to go, so that not all come back at once
+LINGER = 2.0  # seconds that idle connections stay, for requests already on their way
+LAST_WORDS = 0.5  # seconds before the end when what has no answer gets a 503
+LOOK = 0.05  # seconds between two looks at the connections of a draining process
+HANDLER_GRACE = 4.0  # seconds for the program's own SIGTERM handler
+
+
+class Connections(object):
+    """All connections of this process.
+
+    port: int; connections to it can be handed to the next process.
+    """
+
+    def __init__(self, port):
+        self.port = port
+        self.streams = weakref.WeakSet()
+        self.handlers = weakref.WeakSet()
+        self.draining = False
+        self.successor = None  # socket that idle connections are sent over
+        self.end = self.begun = self.begun_at = 0.0
+
+    def install(self):
+        """Put our functions where Tornado's own stood."""
+        connections = self
+        real_connection = Connection.__init__
+        real_handler = web.RequestHandler.__init__
+
+        def new_connection(self, stream, *args, **kwargs):
+            real_connection(self, stream, *args, **kwargs)
+            if not getattr(self, "is_client", False):
+                stream.tornado_app_connection = self
+                self.tornado_app_stream = stream
+                connections.streams.add(stream)
+                if connections.draining:
+                    # The last answer is out. Now, before the next request is read: a client
+                    # that never pauses would keep this process for ever.
+                    say_close(self)
+                    connections.part_between_requests(stream)
+
+        def new_handler(self, *args, **kwargs):
+            connections.handlers.add(self)
+            real_handler(self, *args, **kwargs)
+
+        Connection.__init__ = new_connection
+        web.RequestHandler.__init__ = new_handler
+        if hasattr(web.RequestHandler, "_generate_headers"):  # 3.x
+            real_headers = web.RequestHandler._generate_headers
+            real_finish = Connection._finish_request
+
+            def generate_headers(self):
+                late = self.request._start_time >= connections.begun_at
+                if connections.draining and (late or connections.successor is None):
+                    self.request.connection.no_keep_alive = True
+                    self.set_header("Connection", "close")
+                return real_headers(self)
+
+            def finish_request(self):
+                stream, read = self.stream, self.stream.read_until
+
+                def read_until(*args):
+                    if not connections.part_between_requests(stream):
+                        read(*args)
+
+                if connections.draining:
+                    stream.read_until = read_until
+                real_finish(self)
+                stream.__dict__.pop("read_until", None)
+
+            Connection._finish_request = finish_request
+            web.RequestHandler._generate_headers = generate_headers
+
+    # What there is.
+
+    def open(self):
+        """The streams that are not closed."""
+        return [stream for stream in list(self.streams) if not stream.closed()]
+
+    def load(self):
+        """Counts for the status: requests being answered, open connections, WebSockets."""
+        streams = self.open()
+        sockets = len(self.websockets())
+        busy = sum(not is_idle(stream) for stream in streams)
+        return {
+            "requests": max(0, busy - sockets),
+            "connections": len(streams),
+            "websockets": sockets,
+        }
+
+    def websockets(self):
+        """The handlers of open WebSockets."""
+        return [
+            one
+            for one in list(self.handlers)
+            if getattr(one, "ws_connection", None) is not None and not is_closed(one)
+        ]
+
+    # The end.
+
+    def drain(self, seconds, successor, finished):
+        """Finish what is in flight within some seconds; then call ``finished``.
+
+        successor: socket to hand idle connections over, or None if nobody follows.
+        """
+        self.draining = True
+        self.successor = successor
+        self.begun, self.begun_at = time.monotonic(), time.time()
+        self.end = self.begun + seconds
+        self.finished = finished
+        # A loop that is blocked hears nothing: the end comes all the same.
+        watch = threading.Timer(seconds + HANDLER_GRACE, os._exit, [1])
+        watch.daemon = True
+        watch.start()
+        if successor is None:
+            for stream in self.open():
+                say_close(stream.tornado_app_connection)
+        told = self.websockets()
+        random.shuffle(told)
+        pause = min(1.0 / CLOSED_PER_SECOND, seconds / 2.0 / (len(told) or 1))
+        loop = IOLoop.current()
+        for number, handler in enumerate(told):
+            loop.add_timeout(loop.time() + number * pause, lambda handler=handler: close_websocket(handler))
+        self.look()
+
+    def look(self):
+        """Part with the connections that are idle; come back until none is left."""
+        now = time.monotonic()
+        for stream in self.open():
+            if is_idle(stream):
+                self.part_with(stream, now)
+        if not self.open() or now >= self.end:
+            self.finish()
+            return
+        if now >= self.end - LAST_WORDS:
+            for handler in list(self.handlers):
+                apologise(handler)
+        loop = IOLoop.current()
+        loop.add_timeout(loop.time() + LOOK, self.look)
+
+    def part_between_requests(self, stream):
+        """Part with a connection whose next request has not been read; whether that was done."""
+        if not (stream.closed() or stream.writing() or stream._read_buffer_size):
+            self.part_with(stream, time.monotonic())
+        return stream.closed()
+
+    def part_with(self, stream, now):
+        """Hand an idle connection to the successor, or close it when it has had its time."""
+        plain = type(stream.socket) is socket.socket
+        if self.successor is not None and plain and self.is_ours(stream):
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [stream.socket.fileno()]))]
+            try:
+                self.successor.sendmsg([b"{}"], rights)
+            except (BlockingIOError, InterruptedError):
+                return  # its queue is full: the next look tries again
+            except OSError:
+                # Gone: from here on it is an end without a successor.
+                self.successor = None
+                for other in self.open():
+                    say_close(other.tornado_app_connection)
+                return
+            stream.close()
+        elif now - self.begun >= LINGER:
+            stream.close()
+
+    def is_ours(self, stream):
+        """Whether the connection came in by the port that the successor serves as well."""
+        try:
+            name = stream.socket.getsockname()
+        except OSError:
+            return False
+        return isinstance(name, tuple) and name[1] == self.port
+
+    def finish(self):
+        """Nothing is left that could be answered."""
+        for handler in list(self.handlers):
+            apologise(handler)
+        if self.successor is not None:
+            self.successor.close()
+        self.finished()
+
+
+def is_closed(handler):
+    """Whether the stream that a handler's request came over is closed."""
+    stream = getattr(handler.request.connection, "tornado_app_stream", None)
+    return stream is None or stream.closed()
+
+
+def is_idle(stream):
+    """Whether nothing has been asked on it that is not answered in full.
+
+    It must be waiting for the next request, or bytes that were read but not handled yet
+    would be lost.
+    """
+    connection = stream.tornado_app_connection
+    if hasattr(connection, "_request_headers"):
+        asked = connection._request_headers is not None or connection.stream is None
+    else:
+        asked = connection._request is not None  # 3.x
+    return not (asked or stream.writing() or stream._read_buffer_size or not stream.reading())
+
+
+def say_close(connection):
+    """Let the next answer on this connection end it."""
+    if getattr(connection, "tornado_app_closing", False):
+        return
+    connection.tornado_app_closing = True
+    if not hasattr(connection, "write_headers"):
+        return  # 3.x: generate_headers does it
+    real = connection.write_headers
+
+    def write_headers(start_line, headers, *args, **kwargs):
+        if getattr(start_line, "code", 200) >= 200:
+            headers["Connection"] = "close"
+            if connection._request_headers is not None:
+                # Or a client of HTTP/1.0 would be told that it may stay.
+                connection._request_headers["Connection"] = "close"
+            connection._disconnect_on_finish = True
+        return real(start_line, headers, *args, **kwargs)
+
+    connection.write_headers = write_headers
+
+
+def close_websocket(handler):
+    """Tell a WebSocket's client to come back: to whoever accepts by then."""
+    connection = handler.ws_connection
+    if connection is None:
+        return
+    try:
+        handler.close(GOING_AWAY, "a new release is there")
+    except TypeError:
+        # 3.x sends no code by itself.
+        if hasattr(connection, "_write_frame") and not connection.server_terminated:
+            connection._write_frame(True, 0x8, struct.pack(">H", GOING_AWAY))
+            connection.server_terminated = True
+        handler.close()
+
+
+def apologise(handler):
+    """An answer for a request that will have none: the client may try again."""
+    if handler._finished or handler._headers_written or getattr(handler, "ws_connection", None):
+        return
+    try:
+        handler.clear()
+        handler.set_status(503)
+        handler.set_header("Retry-After", "1")
+        handler.set_header("Connection", "close")
+        handler.finish()
+    except Exception as problem:  # whatever a program's own methods may raise
+        sys.stderr.write("tornado_app: no polite end for a request: %s\n" % problem)
+
+
+def adopt(server, sockets_from):
+    """Serve the connections that a draining process hands over; False at its end."""
+    while True:
+        try:
+            data, rights, _flags, _address = sockets_from.recvmsg(64, socket.CMSG_SPACE(4))
+        except (BlockingIOError, InterruptedError):
+            return True
+        except OSError:
+            return False
+        if not data:
+            return False
+        for _level, _kind, content in rights:
+            [fd] = struct.unpack("i", content[:4])
+            connection = socket.socket(fileno=fd)
+            connection.setblocking(False)
+            try:
+                server._handle_connection(connection, connection.getpeername())
+            except OSError:
+                connection.close()  # its client is gone
+
+
+def end_program():
+    """End as the program would wish: by its own SIGTERM handler, or quietly."""
+    if signal.getsignal(signal.SIGTERM) not in (signal.SIG_DFL, signal.SIG_IGN, None):
+        loop = IOLoop.current()
+        loop.add_timeout(loop.time() + HANDLER_GRACE, lambda: os._exit(0))
+        os.kill(os.getpid(), signal.SIGTERM)
+    else:
+        sys.exit(0)

@@ -1,0 +1,275 @@
+#!/usr/bin/python
+"""Bring all ports of an app to one release, without a lost request; or leave them as they were."""
+
+DOCUMENTATION = r"""
+---
+module: tornado_app_roll
+short_description: Swap the ports of an app to a release
+description:
+  - Starts the release beside what runs on each port, waits until every one of these processes
+    has proven itself, then lets one after the other take over its port. Only then C(current)
+    moves, so that a reboot half-way comes up on what was proven.
+  - The first refusal calls all of them off, turns back the ports that had taken over, marks the
+    release as bad in releases.jsonl and fails with the reason and the program's last lines.
+  - A port that runs the release already is not touched.
+options:
+  name: {type: str, required: true, description: "The app's name."}
+  release: {type: str, required: true, description: "Id of a release that is on the host."}
+  ports: {type: list, elements: int, required: true, description: "The ports that shall run it."}
+  event: {type: str, choices: [deployed, rolled back], default: deployed, description: "For the history."}
+  source: {type: str, default: "", description: "Where the release comes from, for the history."}
+  who: {type: str, default: "", description: "Who asked for it, for the history."}
+"""
+
+RETURN = r"""
+lines: {type: list, description: "One line a port: old release, new release, seconds to ready, to drained."}
+swapped: {type: list, description: "Per port C(port), C(old), C(seconds), C(drained), C(forced)."}
+reason: {type: str, description: "Why the release was refused."}
+log: {type: list, description: "The refused process's last lines."}
+"""
+
+import contextlib
+import datetime
+import fcntl
+import json
+import os
+import subprocess
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.tornado_app_host import ask, connect, look, running
+
+LINES = 12  # of the journal, shown when a release is refused
+MARGIN = 30  # seconds beyond a release's own limits before a keeper counts as stuck
+
+
+class Refusal(Exception):
+    """A release that a port did not take: the port, why, and whose last lines say more."""
+
+    def __init__(self, port, reason, pid=0):
+        super().__init__(f"port {port} {reason}")
+        self.pid = pid
+
+
+def systemctl(*words):
+    """Run systemctl; its own sentence as a Refusal when it fails."""
+    done = subprocess.run(["systemctl", "--quiet", *words], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Refusal(words[-1], "does not start: " + " ".join(done.stderr.split()))
+
+
+class Roll:
+    """The way of some ports to one release. settings: the release's own limits, in seconds."""
+
+    def __init__(self, name, release, before):
+        self.name, self.release, self.before = name, release, before
+        self.home, self.unit = f"/srv/{name}", f"tornado-{name}"
+        with open(f"{self.home}/releases/{release}/.release/settings.json", encoding="utf-8") as file:
+            self.settings = json.load(file)
+        self.patience = self.settings["start_timeout"] + self.settings["settle_time"] + MARGIN
+        self.channels = {}
+        self.swapped = []
+
+    def start_keepers(self, ports):
+        """Let every port have a keeper of today, enabled at boot."""
+        known = self.before["ports"]
+        names = {port: f"{self.unit}@{port}" for port in ports}
+        disabled = [f"{names[port]}.service" for port in ports if not known.get(str(port), {}).get("enabled")]
+        if disabled:
+            systemctl("enable", f"{self.unit}.target", *disabled)
+        for port in ports:
+            one = known.get(str(port), {})
+            if one.get("socket_outdated"):
+                systemctl("stop", f"{names[port]}.service", f"{names[port]}.socket")
+            if one.get("outdated") or one.get("state") == "stuck":
+                systemctl("restart", f"{names[port]}.service")
+        systemctl("start", f"{self.unit}.target", *[f"{name}.service" for name in names.values()])
+
+    def waiting(self, ports):
+        """The ports that do not serve the release."""
+        return [port for port in ports if running(self.name, port).get("release") != self.release]
+
+    def prepare(self, ports):
+        """Start the release on each port, beside what runs there, and wait for its health."""
+        for port in ports:
+            try:
+                self.channels[port] = connect(self.name, port, self.patience)
+                answer = ask(self.channels[port], do="swap", release=self.release, hold=True)
+            except (OSError, ValueError) as problem:
+                raise Refusal(port, f"has a keeper that does not answer ({problem})") from problem
+            if not answer["ok"]:
+                raise Refusal(port, answer["reason"], answer["pid"])
+
+    def commit(self, ports):
+        """Let the prepared processes take over, one after the other."""
+        for port in ports:
+            try:
+                answer = ask(self.channels[port], do="commit")
+            except (OSError, ValueError) as problem:
+                raise Refusal(port, f"has a keeper that does not answer ({problem})") from problem
+            if not answer["ok"]:
+                raise Refusal(port, answer["reason"], answer["pid"])
+            self.swapped.append({"port": port, "begun": time.monotonic(), **answer})
+
+    def hang_up(self):
+        """Call off what was prepared and not committed."""
+        for channel in self.channels.values():
+            channel.close()
+        self.channels = {}
+
+    def turn_back(self):
+        """Give the ports that had taken over what they ran before; stop what ran nothing."""
+        for one in self.swapped:
+            if one["old"]:
+                self.swap_back(one["port"], one["old"])
+        new = [port for port in look(self.name)["ports"] if port not in self.before["ports"]]
+        if new:
+            words = [f"{self.unit}@{port}.{kind}" for port in new for kind in ("socket", "service")]
+            systemctl("disable", "--now", *words)
+
+    def swap_back(self, port, release):
+        """Let a port take what it ran before; one that refuses even that goes on with the new."""
+        with contextlib.suppress(OSError, ValueError), connect(self.name, port, self.patience) as channel:
+            ask(channel, do="swap", release=release)
+
+    def move_current(self):
+        """Name the release for the next start of any port, in one step."""
+        link = f"{self.home}/current"
+        if self.before["current"] == self.release:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{link}.new")
+        os.symlink(f"releases/{self.release}", f"{link}.new")
+        os.replace(f"{link}.new", link)
+        # On disk, before anybody relies on it.
+        folder = os.open(self.home, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+
+    def wait_for_drains(self):
+        """Wait until the processes before have ended, as they must within their own limits."""
+        waiting = {one["port"]: one for one in self.swapped if one["old_pid"]}
+        while waiting:
+            for port, one in list(waiting.items()):
+                status = running(self.name, port)
+                if any(old["pid"] == one["old_pid"] for old in status.get("draining", [])):
+                    continue
+                known = [done for done in status.get("drains", []) if done["pid"] == one["old_pid"]]
+                one["drained"] = known[-1]["seconds"] if known else None
+                one["forced"] = bool(known and known[-1]["forced"])
+                del waiting[port]
+            time.sleep(0.1)
+
+    def record(self, **more):
+        """Append one line to the history."""
+        now = datetime.datetime.now(datetime.UTC)
+        line = {"release": self.release, "at": now.strftime("%Y-%m-%dT%H:%M:%SZ"), **more}
+        path = f"{self.home}/releases.jsonl"
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(path, 0o644)
+
+    def lines(self):
+        """What became of each port, for people."""
+        return [
+            f"port {one['port']}: {one['old'] or 'nothing'} -> {self.release},"
+            f" ready after {one['seconds']} s"
+            + (f", drained after {one['drained']} s" if one.get("drained") is not None else "")
+            + (" (its time was up)" if one.get("forced") else "")
+            for one in self.swapped
+        ]
+
+
+def last_lines(pid):
+    """What a process last said into the journal."""
+    if not pid:
+        return []
+    subprocess.run(["journalctl", "--sync"], capture_output=True, check=False)
+    words = ["journalctl", f"_PID={pid}", "--output=cat", "--no-pager", f"--lines={LINES}"]
+    text = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False).stdout
+    return text.splitlines()
+
+
+def due(before, release, ports):
+    """The ports that would be touched."""
+    return [
+        port
+        for port in ports
+        for one in [before["ports"].get(str(port), {})]
+        if one.get("release") != release
+        or not one.get("enabled")
+        or one.get("socket") != "active"
+        or one.get("outdated")
+        or one.get("socket_outdated")
+    ]
+
+
+def roll(module):
+    """Do it; what the module returns."""
+    params = module.params
+    name, release, ports = params["name"], params["release"], params["ports"]
+    before = look(name)
+    touched = due(before, release, ports)
+    unrecorded = before["last"].get("release") != release or release in before["bad"]
+    changed = bool(touched) or unrecorded or before["current"] != release
+    if module.check_mode or not changed:
+        lines = [f"port {port}: would run {release}" for port in touched]
+        return {"changed": changed, "lines": lines, "swapped": []}
+    this = Roll(name, release, before)
+    origin = {"source": params["source"], "who": params["who"]}
+    try:
+        if touched:
+            this.start_keepers(ports)
+        waiting = this.waiting(ports)
+        this.prepare(waiting)
+        this.commit(waiting)
+        this.move_current()
+        # A keeper that was killed just now has come up with what "current" named then.
+        for port in this.waiting(ports):
+            this.prepare([port])
+            this.commit([port])
+    except Refusal as problem:
+        this.hang_up()
+        this.turn_back()
+        this.record(event="refused", reason=str(problem), **origin)
+        goes_on = f"release {before['current']} goes on" if before["current"] else "none ran before"
+        text = f"{name}: release {release} was not taken ({goes_on}): {problem}."
+        return {"failed": True, "msg": text, "reason": str(problem), "log": last_lines(problem.pid)}
+    this.hang_up()
+    if unrecorded:
+        this.record(event=params["event"], **origin)
+    this.wait_for_drains()
+    return {"changed": True, "lines": this.lines(), "swapped": this.swapped}
+
+
+def main():
+    """Ansible calls this."""
+    text = {"type": "str", "default": ""}
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "release": {"type": "str", "required": True},
+            "ports": {"type": "list", "elements": "int", "required": True},
+            "event": {"type": "str", "choices": ["deployed", "rolled back"], "default": "deployed"},
+            "source": text,
+            "who": text,
+        },
+        supports_check_mode=True,
+    )
+    if module.check_mode:
+        module.exit_json(**roll(module))
+    # Whoever comes after a killed run waits for this step of it.
+    with open(f"/run/tornado-{module.params['name']}.step", "w", encoding="ascii") as step:
+        fcntl.flock(step, fcntl.LOCK_EX)
+        result = roll(module)
+    if result.get("failed"):
+        log = "".join(f"\n  {line}" for line in result["log"])
+        result["msg"] += f" The program's last lines:{log}" if log else " The program said nothing."
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,261 @@
+#!/usr/bin/python3
+"""What a host has and runs of one app. Everything is derived, nothing remembered.
+
+On the host this file is the command tornado-<app>-status; the role's modules import it.
+Standard library only.
+"""
+
+import contextlib
+import datetime
+import glob
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+
+UNITS = "/etc/systemd/system"
+PROPERTIES = (
+    "Id,ActiveState,MainPID,NeedDaemonReload,NRestarts,FragmentPath,ActiveEnterTimestamp,UnitFileState"
+)
+ANSWER = 5.0  # seconds that a keeper may take to say what it runs
+
+
+def show(units):
+    """systemd's properties of some units: {unit: {property: value}}."""
+    if not units:
+        return {}
+    words = ["systemctl", "show", "--timestamp=us+utc", f"--property={PROPERTIES}", *units]
+    text = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in text.split("\n\n")]
+    return {block["Id"]: block for block in blocks if "Id" in block}
+
+
+def known_ports(unit):
+    """Ports that have a unit which is loaded, or enabled for the next boot."""
+    words = ["systemctl", "list-units", "--all", "--plain", "--no-legend", f"{unit}@*"]
+    text = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    names = [line.split()[0] for line in text.splitlines() if line.strip()]
+    names += [os.path.basename(path) for path in glob.glob(f"{UNITS}/*.wants/{unit}@*")]
+    ports = {re.sub(r".*@(\d+)\..*", r"\1", name) for name in names}
+    return sorted((port for port in ports if port.isdigit()), key=int)
+
+
+def connect(name, port, patience=ANSWER):
+    """A connection to the keeper of a port. OSError: there is none."""
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    channel.settimeout(patience)
+    channel.connect(f"/run/tornado-{name}/{port}.sock")
+    return channel
+
+
+def ask(channel, **message):
+    """One command to a keeper; its answer. OSError, ValueError: it has ended or is stuck."""
+    channel.send(json.dumps(message).encode())
+    return json.loads(channel.recv(65536))
+
+
+def running(name, port):
+    """What the keeper of a port says that it runs; {} where none answers."""
+    with contextlib.suppress(OSError, ValueError), connect(name, port) as channel:
+        return ask(channel, do="status")
+    return {}
+
+
+def seconds(timestamp):
+    """A timestamp of systemd in seconds since 1970; 0 where it is empty."""
+    found = re.search(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+) UTC", timestamp)
+    if not found:
+        return 0.0
+    moment = datetime.datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S.%f")
+    return moment.replace(tzinfo=datetime.UTC).timestamp()
+
+
+def outdated(properties, *files):
+    """Whether an active unit was started before its file, or another one, was last written."""
+    if properties["ActiveState"] != "active":
+        return False
+    paths = [path for path in (properties["FragmentPath"], *files) if os.path.exists(path)]
+    begun = seconds(properties["ActiveEnterTimestamp"])
+    return any(os.stat(path).st_mtime > begun for path in paths)
+
+
+def memory(pid):
+    """A process's share of the memory in bytes (PSS: what is shared counts in part)."""
+    with contextlib.suppress(OSError, TypeError), open(f"/proc/{pid}/smaps_rollup") as file:
+        return int(re.search(r"Pss: +(\d+) kB", file.read())[1]) * 1024
+    return 0
+
+
+def describe(name, port, service, listener):
+    """What is known of one port."""
+    found = running(name, port) if service["ActiveState"] == "active" else {}
+    return {
+        "service": service["ActiveState"],
+        "socket": listener["ActiveState"],
+        "enabled": service["UnitFileState"] == listener["UnitFileState"] == "enabled",
+        "outdated": outdated(service, *glob.glob(f"/srv/{name}/keeper/*.py")),
+        "socket_outdated": outdated(listener),
+        "keeper": int(service["MainPID"]),
+        "keeper_memory": memory(service["MainPID"]),
+        "release": found.get("release", ""),
+        "state": found.get("state", "stopped" if service["ActiveState"] != "active" else "stuck"),
+        "pid": found.get("pid", 0),
+        "since": found.get("since", 0),
+        "memory": memory(found.get("pid", 0)),
+        "load": found.get("load", {}),
+        "restarts": found.get("restarts", 0) + int(service["NRestarts"] or 0),
+        "refused": found.get("refused", ""),
+        "draining": found.get("draining", []),
+    }
+
+
+def history(home):
+    """The lines of releases.jsonl, oldest first: event, release, at, who, source, reason."""
+    path = f"{home}/releases.jsonl"
+    if not os.path.exists(path):
+        return []
+    found = []
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            # A line that a full disk cut short is no reason to refuse the next deploy.
+            with contextlib.suppress(ValueError):
+                found.append(json.loads(line))
+    return found
+
+
+def bad(entries):
+    """The releases that were refused when they were last tried."""
+    last = {entry["release"]: entry["event"] for entry in entries}
+    return [release for release, event in last.items() if event == "refused"]
+
+
+def previous(entries, current, releases):
+    """The good release that was deployed before the current one and is still here, or ''.
+
+    Rollbacks don't count: a second one goes further back, not forth again.
+    """
+    deployed = [entry["release"] for entry in entries if entry["event"] == "deployed"]
+    if current in deployed:
+        deployed = deployed[: len(deployed) - 1 - deployed[::-1].index(current)]
+    skipped = {current, *bad(entries)}
+    found = [one for one in deployed if one not in skipped and one in releases]
+    return found[-1] if found else ""
+
+
+def system_python():
+    """The interpreter that environments are built with, as far as they depend on it."""
+    words = ["/usr/bin/python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    version = subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+    return f"{words[0]} {version}"
+
+
+def complete_releases(home, venvs):
+    """The releases that have all they need, the youngest first: id, and the venv's."""
+    found = []
+    paths = glob.glob(f"{home}/releases/" + "[0-9a-f]" * 12)
+    for path in sorted(paths, key=os.path.getmtime, reverse=True):
+        link = f"{path}/.release/venv"
+        venv = os.path.basename(os.readlink(link)) if os.path.islink(link) else ""
+        if venv in venvs:
+            found.append({"id": os.path.basename(path), "venv": venv})
+    return found
+
+
+def look(name):
+    """All that the host has and runs of the app; for the keys see the module's RETURN."""
+    home, unit = f"/srv/{name}", f"tornado-{name}"
+    ports = known_ports(unit)
+    units = show([f"{unit}@{port}.{kind}" for port in ports for kind in ("service", "socket")])
+    link = f"{home}/current"
+    current = os.path.basename(os.readlink(link)) if os.path.islink(link) else ""
+    folders = glob.glob(f"{home}/venvs/*")
+    venvs = [os.path.basename(path) for path in folders if os.path.exists(f"{path}/.complete")]
+    releases, entries = complete_releases(home, venvs), history(home)
+    taken = [entry for entry in entries if entry["event"] != "refused"]
+    return {
+        "name": name,
+        "python": system_python(),
+        "current": current,
+        "releases": releases,
+        "history": entries,
+        "last": taken[-1] if taken else {},
+        "bad": bad(entries),
+        "previous": previous(entries, current, [one["id"] for one in releases]),
+        "venvs": venvs,
+        "half_built": glob.glob(f"{home}/releases/*.partial")
+        + [path for path in folders if os.path.basename(path) not in venvs],
+        "units": os.path.exists(f"{UNITS}/{unit}@.service"),
+        "reload_owed": any(one["NeedDaemonReload"] == "yes" for one in units.values()),
+        "ports": {
+            port: describe(name, port, units[f"{unit}@{port}.service"], units[f"{unit}@{port}.socket"])
+            for port in ports
+        },
+    }
+
+
+def moment(since):
+    """Seconds since 1970 as a date that a person reads."""
+    if not since:
+        return "-"
+    return datetime.datetime.fromtimestamp(since, datetime.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def columns(rows):
+    """Rows of words as lines with straight columns."""
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    return [
+        "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+
+
+def table(status):
+    """What an operator sees, as lines: the ports, then the releases."""
+    sources = {entry["release"]: entry.get("source", "") for entry in status["history"]}
+    rows = [("port", "release", "state", "pid", "since", "requests", "open", "memory", "restarts", "source")]
+    notes = []
+    for port, one in status["ports"].items():
+        load = one["load"]
+        rows.append(
+            (
+                port,
+                one["release"] or "-",
+                one["state"],
+                str(one["pid"] or "-"),
+                moment(one["since"]),
+                str(load.get("requests", "-")),
+                str(load.get("connections", "-")),
+                f"{one['memory'] / 1e6:.0f}+{one['keeper_memory'] / 1e6:.0f} MB",
+                str(one["restarts"]),
+                sources.get(one["release"], "-"),
+            )
+        )
+        if one["refused"]:
+            notes.append(f"port {port} refused: {one['refused']}")
+        for old in one["draining"]:
+            notes.append(f"port {port} drains {old['release']} (process {old['pid']})")
+    lines = [f"{status['name']}: current release {status['current'] or 'none'}", *columns(rows), *notes]
+    rows = [("release", "date", "who", "state", "source")]
+    present = [one["id"] for one in status["releases"]]
+    for entry in reversed(status["history"]):
+        release = entry["release"]
+        if release in [row[0] for row in rows]:
+            continue
+        state = "current" if release == status["current"] else "bad" if release in status["bad"] else "good"
+        gone = "" if release in present else ", removed"
+        rows.append((release, entry["at"], entry.get("who", "-"), state + gone, entry.get("source", "")))
+    return [*lines, "", *columns(rows)] if len(rows) > 1 else lines
+
+
+def main():
+    """tornado-<app>-status [--json]"""
+    name = re.sub(r"^tornado-|-status$", "", os.path.basename(sys.argv[0]))
+    if os.getuid() != 0:
+        sys.exit(f"{os.path.basename(sys.argv[0])}: only root may ask the keepers. Use sudo.")
+    status = look(name)
+    print(json.dumps(status, indent=2) if "--json" in sys.argv else "\n".join(table(status)))
+
+
+if __name__ == "__main__":
+    main()

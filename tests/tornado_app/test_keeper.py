@@ -1,0 +1,213 @@
+"""The keeper with real processes: who serves, who is refused, who takes over. No systemd."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+from port import ROOT
+
+PROGRAM = ROOT / "tests/samples/load"
+HEAD = """
+import os, sys, time, tornado.ioloop, tornado.web
+from tornado.options import define, options, parse_command_line
+define("port", type=int)
+class Health(tornado.web.RequestHandler):
+    def get(self):
+        %s
+"""
+SERVE = """
+parse_command_line()
+tornado.web.Application([("/healthz", Health)]).listen(options.port)
+tornado.ioloop.IOLoop.instance().start()
+"""
+BAD = {
+    "a syntax error": ("def (:\n", "exited with status 1 before it answered"),
+    "a missing import": ("import nowhere\n", "exited with status 1 before it answered"),
+    "an exit at once": ("raise SystemExit(3)\n", "exited with status 3 before it answered"),
+    "no port": ("import time\ntime.sleep(60)\n", "did not listen on port {port} within 2 s"),
+    "another port": (
+        HEAD % "pass" + SERVE.replace("options.port", "options.port + 1"),
+        "did not listen on port {port} within 2 s (it listens on {next})",
+    ),
+    "an error": (
+        HEAD % "self.set_status(500)" + SERVE,
+        "is not well within 2 s: /healthz answered 500, not 200",
+    ),
+    "a health that hangs": (
+        HEAD % "time.sleep(60)" + SERVE,
+        "is not well within 2 s: /healthz gave no answer",
+    ),
+    "a death soon after": (
+        HEAD % "self.write('ok')"
+        + SERVE.replace("parse_", "import threading\nparse_").replace(
+            "tornado.ioloop.IOLoop", "threading.Timer(0.6, os._exit, [4]).start()\ntornado.ioloop.IOLoop"
+        ),
+        "exited with status 4 before it was let at the port",
+    ),
+    "a change of mind": (
+        HEAD % "self.set_status(200 if time.time() - BEGUN < 0.6 else 503)" + "BEGUN = time.time()\n" + SERVE,
+        "was well at first, then /healthz answered 503, not 200",
+    ),
+    "no such release": (None, "can't be started"),
+}
+
+
+@pytest.fixture
+def serving(port):
+    """A port that serves the release "one"."""
+    port.add("one", PROGRAM, watchdog=2)
+    port.point("one")
+    port.start()
+    return port
+
+
+def test_a_new_release_takes_over_and_the_old_one_ends(serving):
+    serving.add("two", PROGRAM)
+    old = serving.ask(do="status")["pid"]
+    assert serving.ask(do="swap", release="two")["ok"]
+    assert serving.ask(do="status")["release"] == "two"
+    assert serving.wait_for(lambda: not os.path.exists(f"/proc/{old}"))
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_release_is_refused_and_the_old_one_goes_on(serving, kind):
+    source, reason = BAD[kind]
+    if source:
+        serving.add("bad", source, start_timeout=2, settle_time=1)
+    before = serving.ask(do="status")["pid"]
+    answer = serving.ask(do="swap", release="bad")
+    assert not answer["ok"]
+    assert reason.format(port=serving.number, next=serving.number + 1) in answer["reason"]
+    assert serving.ask(do="status")["pid"] == before
+    assert '"release"' in serving.get()
+
+
+def test_a_swap_whose_client_hangs_up_is_called_off(serving):
+    serving.add("two", PROGRAM)
+    with serving.connect() as channel:
+        prepared = serving.tell(channel, do="swap", release="two", hold=True)
+        assert prepared["ok"]
+    assert serving.wait_for(lambda: not os.path.exists(f"/proc/{prepared['pid']}"))
+    assert serving.ask(do="status")["release"] == "one"
+
+
+def test_a_second_swap_at_the_same_time_is_refused(serving):
+    serving.add("two", PROGRAM)
+    with serving.connect() as channel:
+        serving.tell(channel, do="swap", release="two", hold=True)
+        assert serving.ask(do="swap", release="two")["reason"] == "another swap is under way"
+        assert serving.tell(channel, do="commit")["ok"]
+
+
+def test_a_killed_process_is_replaced(serving):
+    for _time in range(3):
+        os.kill(serving.ask(do="status")["pid"], signal.SIGKILL)
+        assert '"release"' in serving.get()
+    assert serving.ask(do="status")["restarts"] == 3
+
+
+@pytest.mark.parametrize("how", ["stopped", "blocked"])
+def test_a_process_whose_loop_does_not_turn_is_replaced(serving, how):
+    pid = serving.ask(do="status")["pid"]
+    begun = time.monotonic()
+    if how == "stopped":
+        os.kill(pid, signal.SIGSTOP)
+    else:
+        threading.Thread(target=lambda: serving.post("/block"), daemon=True).start()
+    assert serving.wait_for(lambda: serving.ask(do="status")["pid"] not in (0, pid))
+    # The limit is 2 s; the new process needs a moment to start.
+    assert time.monotonic() - begun < 4
+
+
+def test_a_killed_keeper_leaves_its_process_serving(serving):
+    pid = serving.ask(do="status")["pid"]
+    serving.keeper.kill()
+    serving.keeper.wait()
+    assert '"release"' in serving.get()
+    serving.start()
+    assert serving.ask(do="status")["pid"] == pid
+    # And the next keeper is a full one: it notices the end of a process it did not start.
+    os.kill(pid, signal.SIGKILL)
+    assert '"release"' in serving.get()
+
+
+def test_a_restart_swaps_the_process_without_a_gap(serving):
+    pid = serving.ask(do="status")["pid"]
+    with Hammer(serving) as hammer:
+        serving.restart()
+        status = serving.ask(do="status")
+    assert status["pid"] not in (0, pid)
+    assert hammer.failures == []
+    assert hammer.answers > 20
+
+
+def test_swaps_lose_no_request_on_a_kept_connection(serving):
+    serving.add("two", PROGRAM)
+    with Hammer(serving) as hammer:
+        for release in ("two", "one", "two"):
+            assert serving.ask(do="swap", release=release)["ok"]
+            time.sleep(0.3)
+    assert hammer.failures == []
+    # Handed from process to process, not closed and opened again.
+    assert hammer.connections == 1
+
+
+def test_a_stop_ends_all_processes(serving):
+    pid = serving.ask(do="status")["pid"]
+    serving.stop()
+    assert serving.keeper.returncode == 0
+    assert not os.path.exists(f"/proc/{pid}")
+
+
+def test_a_port_without_a_release_waits_for_one(port):
+    port.start()
+    assert port.ask(do="status")["state"] == "waiting"
+    port.add("one", PROGRAM)
+    assert port.ask(do="swap", release="one")["ok"]
+
+
+def test_a_port_whose_release_never_starts_takes_another(port):
+    port.add("broken", "raise SystemExit(1)\n")
+    port.add("one", PROGRAM)
+    port.point("broken")
+    port.start()
+    assert port.ask(do="status")["state"] == "failing"
+    assert port.ask(do="swap", release="one")["ok"]
+
+
+class Hammer:
+    """Asks without a pause on one kept connection, half of it POST, and never again."""
+
+    def __init__(self, port):
+        self.port, self.going = port, True
+        self.answers, self.connections, self.failures = 0, 0, []
+
+    def run(self):
+        connection = None
+        while self.going:
+            connection = connection or self.port.open()
+            self.connections += connection.sock is None
+            body = f"x{self.answers}"
+            try:
+                connection.request(*(("POST", "/", body) if self.answers % 2 else ("GET", "/")))
+                answer = connection.getresponse()
+                text = answer.read().decode()
+                if answer.status != 200 or (self.answers % 2 and body not in text):
+                    self.failures.append((answer.status, text))
+            except OSError as problem:
+                self.failures.append(repr(problem))
+                connection = None
+            self.answers += 1
+
+    def __enter__(self):
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+        time.sleep(0.2)
+        return self
+
+    def __exit__(self, *_problem):
+        time.sleep(0.2)
+        self.going = False
+        self.thread.join(20)

@@ -1,0 +1,124 @@
+"""Programs that nobody adapted, on the oldest and the newest Tornado: each is swapped under load."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+import tornado
+from port import ROOT, Port
+
+PROGRAMS = ROOT / "tests/samples/programs"
+OLD = ROOT / ".cache/tornado-3.1.1"
+ANY = ["tutorial.py", "bind_start.py", "add_sockets.py", "second_port.py", "subprocesses.py"]
+ANY += ["own_sigterm.py", "debug.py", "-m packaged"]
+CASES = [(main, version) for main in ANY for version in ("3.1.1", tornado.version)]
+# asyncio.run is beyond a Tornado that has loops of its own.
+CASES += [("asyncio_main.py", tornado.version)]
+
+
+@pytest.fixture(scope="session")
+def old_tornado():
+    """A folder with the tutorial's Tornado."""
+    if not (OLD / "tornado").exists():
+        shutil.rmtree(OLD, ignore_errors=True)
+        words = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
+        lock = ROOT / "requirements/tornado-3.1.1.txt"
+        command = [sys.executable, "-m", "pip", *words, "--requirement", lock, "--target", OLD]
+        subprocess.run(command, check=True)
+    return OLD
+
+
+@pytest.fixture
+def deploy(tmp_path, old_tornado):
+    """Start a program on a Tornado, with a second release at hand; the Port."""
+    made = []
+
+    def start(main, version=tornado.version, **settings):
+        port = Port(tmp_path, path=old_tornado if version == "3.1.1" else "")
+        made.append(port)
+        arguments = settings.pop("arguments", [])
+        for name in ("one", "two"):
+            port.add(name, PROGRAMS, main=main, health_path="/", arguments=arguments, **settings)
+        port.point("one")
+        port.start()
+        return port
+
+    yield start
+    for port in made:
+        port.stop()
+        print(port.log.read_text()[-4000:])
+
+
+def free_port():
+    """A TCP port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+@pytest.mark.parametrize(("main", "version"), CASES)
+def test_a_program_is_swapped_without_a_lost_request(deploy, main, version):
+    extra = [f"--admin_port={free_port()}"] if main == "second_port.py" else []
+    port = deploy(main, version, arguments=extra)
+    connection = port.open()
+
+    def ask():
+        connection.request("GET", "/")
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+    good = (200, b"Hello, friendly user!")
+    for release in ("two", "one"):
+        assert ask() == good
+        # A second connection that is idle, and a swap between two requests of the first.
+        assert port.ask(do="swap", release=release)["ok"]
+        assert [ask() for _turn in range(20)] == [good] * 20
+        assert port.wait_for(lambda: not port.ask(do="status")["draining"])
+
+
+def test_a_second_port_of_the_program_stays_open_as_well(deploy):
+    second = free_port()
+    port = deploy("second_port.py", arguments=[f"--admin_port={second}"])
+    port.ask(do="swap", release="two")
+    with socket.create_connection(("127.0.0.1", second)) as client:
+        client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert b"Hello, friendly user!" in client.recv(4096)
+
+
+def test_what_a_program_has_started_ends_with_it(deploy):
+    port = deploy("subprocesses.py")
+    helper = int(port.get("/helper"))
+    port.ask(do="swap", release="two")
+    assert port.wait_for(lambda: not os.path.exists(f"/proc/{helper}"))
+    assert int(port.get("/helper")) != helper
+
+
+@pytest.mark.parametrize("version", ["3.1.1", tornado.version])
+def test_a_programs_own_sigterm_handler_is_heard(deploy, version):
+    port = deploy("own_sigterm.py", version)
+    # An idle loop is the hard case: it has to be woken.
+    time.sleep(1)
+    port.ask(do="swap", release="two")
+    assert port.wait_for(lambda: "goodbye" in port.log.read_text())
+    assert port.wait_for(lambda: not port.ask(do="status")["draining"])
+    assert not port.ask(do="status")["drains"][-1]["forced"]
+
+
+@pytest.mark.parametrize("version", ["3.1.1", tornado.version])
+def test_a_program_that_forks_is_refused_in_a_sentence(deploy, version):
+    port = deploy("tutorial.py", version)
+    port.add("forks", PROGRAMS, main="forks.py", health_path="/")
+    answer = port.ask(do="swap", release="forks")
+    assert answer["reason"] == "forks 2 processes; list as many ports in tornado_app_ports instead"
+
+
+def test_autoreload_is_ignored_with_one_warning(deploy):
+    port = deploy("debug.py")
+    pid = port.ask(do="status")["pid"]
+    (port.home / "releases/one/common.py").touch()
+    time.sleep(1.5)
+    assert port.ask(do="status")["pid"] == pid
+    assert port.log.read_text().count("autoreload (debug=True) is ignored") == 1
