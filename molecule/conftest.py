@@ -1,7 +1,9 @@
 """Fixtures of all scenarios: the running host, a client from outside, another run."""
 
+import json
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -72,6 +74,50 @@ def playbook(scenario):
         return done.returncode, done.stdout + done.stderr
 
     return run
+
+
+class Load:
+    """The load client in the background, as a context: afterwards ``report`` is there."""
+
+    def __init__(self, https, authority, *words, host="localhost"):
+        self.command = [sys.executable, ROOT / "bench/load.py", "--until-eof", "--host", host]
+        self.command += ["--url", f"https://127.0.0.1:{https}", "--authority", authority, *words]
+
+    def __enter__(self):
+        self.process = subprocess.Popen(
+            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert self.process.stderr.readline().strip() == "started"
+        return self
+
+    def __exit__(self, *problem):
+        output, complaints = self.process.communicate()
+        assert self.process.returncode == 0, complaints
+        self.report = json.loads(output)
+
+    def lost(self):
+        """What failed or was wrong, as (kind, moment, reason); counts where that is too much."""
+        kinds = self.report["kinds"]
+        found = [(kind, one["at"], one["reason"]) for kind in kinds for one in kinds[kind]["failures"]]
+        return found or [(kind, "wrong") for kind in kinds if kinds[kind]["wrong"] or kinds[kind]["failed"]]
+
+
+@pytest.fixture(scope="session")
+def load(container):
+    """Load on a site of the scenario: ``with load() as running: ...; running.lost()``."""
+    name, variables = container
+    _http, https = variables["test_host_ports"]
+
+    def start(*words, host="localhost"):
+        return Load(https, str(ROOT / ".cache" / f"{name}-ca.crt"), *words, host=host)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def long():
+    """Whether there is time: script/test --all."""
+    return bool(os.environ.get("TORNADOES_LONG"))
 
 
 @pytest.fixture(scope="session")

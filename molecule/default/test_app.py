@@ -6,7 +6,7 @@ PORTS = (8000, 8001, 8002, 8003)
 
 
 def pid(host, port):
-    """Main process of an instance."""
+    """Main process of a port: its keeper."""
     return host.check_output(f"systemctl show --property=MainPID --value tornado-hello@{port}.service")
 
 
@@ -43,8 +43,8 @@ def test_the_app_can_not_change_its_own_code(host):
 def test_the_app_runs_on_the_current_tornado_in_its_own_environment(host):
     venv = host.check_output("realpath /srv/hello/current/.release/venv")
     assert host.check_output(f"{venv}/bin/python -c 'import tornado; print(tornado.version)'") == "6.6.1"
-    assert host.file(f"/proc/{pid(host, 8000)}/exe").exists
-    command = host.check_output(f"tr '\\0' ' ' < /proc/{pid(host, 8000)}/cmdline")
+    child = host.check_output(f"pgrep --parent {pid(host, 8000)}")
+    command = host.check_output(f"tr '\\0' ' ' < /proc/{child}/cmdline")
     assert command.startswith(f"{venv}/bin/python /srv/hello/releases/")
 
 

@@ -1,5 +1,7 @@
 """What comes after the first run. Last, since it changes the host."""
 
+import re
+
 SERVED = "Hello, friendly user!"
 
 
@@ -21,7 +23,9 @@ def test_status_says_what_runs(host, playbook):
     code, output = playbook("playbooks/status.yml")
     assert code == 0
     for port in (8000, 8001, 8002, 8003):
-        assert f"port {port}: active, release {release}" in output
+        assert re.search(rf"{port} +{release} +serving ", output)
+    # And on the host, for whoever is there.
+    assert f"hello: current release {release}" in host.check_output("tornado-hello-status")
 
 
 def test_a_release_that_does_not_start_leaves_the_site_as_it_was(client, host, playbook, tmp_path):

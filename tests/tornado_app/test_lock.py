@@ -1,6 +1,7 @@
 """The deploy lock, with real runs of ansible-playbook and a real flock. No host, no root."""
 
 import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -18,9 +19,9 @@ PLAY = """
   tasks:
     - tornado_app_lock: {name: hello, folder: "%(folder)s"}
     - ansible.builtin.command: {argv: [touch, "%(folder)s/%(name)s"]}
-    - ansible.builtin.command: {argv: [sleep, "%(seconds)s"]}
-    - tornado_app_lock: {name: hello, folder: "%(folder)s", state: released}
-    - ansible.builtin.command: {argv: [sleep, "%(after)s"]}
+    - ansible.builtin.command: {argv: [timeout, 30, sh, -c, "until [ -e %(during)s ]; do sleep 0.1; done"]}
+    - tornado_app_lock: {name: hello, folder: "%(folder)s", state: %(state)s}
+    - ansible.builtin.command: {argv: [timeout, 30, sh, -c, "until [ -e %(after)s ]; do sleep 0.1; done"]}
 """
 
 
@@ -29,12 +30,15 @@ class Runs:
 
     def __init__(self, folder):
         self.folder = folder
+        self.lock = folder / "tornado-hello.lock"
+        self.go = folder / "go"
         self.started = []
 
-    def start(self, name, *words, seconds=0, after=0):
-        """Begin a run that holds the lock for some seconds, then goes on for some more."""
+    def start(self, name, *words, during="/", after="/", state="released"):
+        """Begin a run that holds the lock until a path is there, then goes on until another is."""
         play = self.folder / f"{name}.yml"
-        play.write_text(PLAY % {"folder": self.folder, "name": name, "seconds": seconds, "after": after})
+        values = {"during": during, "after": after, "state": state}
+        play.write_text(PLAY % {"folder": self.folder, "name": name, **values})
         environment = {
             **os.environ,
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
@@ -56,12 +60,25 @@ class Runs:
 
     def is_free(self):
         """Whether nobody holds the lock."""
-        with (self.folder / "tornado-hello.lock").open("a") as lock:
+        with self.lock.open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 return False
             return True
+
+    def processes(self):
+        """What runs with this lock or this run's play in its command line."""
+        lines = [command_line(path) for path in Path("/proc").glob("[0-9]*/cmdline")]
+        return [line for line in lines if str(self.folder) in line and "python" in line]
+
+
+def command_line(path):
+    """A process's command line; empty, if it has ended."""
+    try:
+        return path.read_text().replace("\0", " ")
+    except OSError:
+        return ""
 
 
 def within(seconds, question):
@@ -74,26 +91,38 @@ def within(seconds, question):
 
 @pytest.fixture
 def runs(tmp_path):
+    """Runs; however they end, nothing of them is left."""
     made = Runs(tmp_path)
     yield made
+    made.go.touch()
     for run in made.started:
         run.kill()
-        run.wait()
+        run.communicate()
+    assert within(5, lambda: not made.processes()), made.processes()
 
 
 def test_the_second_of_two_runs_is_told_who_has_the_lock(runs):
-    first = runs.start("first", seconds=8)
+    first = runs.start("first", during=runs.go)
     assert runs.has_it("first")
+    content = json.loads(runs.lock.read_text())
+    assert content["who"].endswith(f" (pid {first.pid})")
+    assert [line for line in runs.processes() if content["token"] in line]
     second = runs.start("second")
     output, _nothing = second.communicate(timeout=20)
     assert second.returncode == 2
-    assert "hello: another run is changing this app on localhost:" in output
-    assert f"(pid {first.pid}), since 20" in output
+    assert (
+        f"hello: another run is changing this app on localhost: {content['who']},"
+        f" since {content['since']}. Try again when it has ended."
+    ) in output
     assert not (runs.folder / "second").exists()
+    # The one that was refused took nothing away.
+    assert not runs.is_free()
+    runs.go.touch()
+    assert first.wait(20) == 0
 
 
 def test_a_killed_run_leaves_no_lock(runs):
-    first = runs.start("first", seconds=60)
+    first = runs.start("first", during=runs.go)
     assert runs.has_it("first")
     assert not runs.is_free()
     # Not waited for: even as a zombie it is dead.
@@ -101,27 +130,49 @@ def test_a_killed_run_leaves_no_lock(runs):
     assert within(5, runs.is_free)
 
 
-def test_the_lock_is_given_back_before_the_run_ends(runs):
-    first = runs.start("first", seconds=0, after=20)
+def test_only_a_living_run_holds_the_lock(runs):
+    # A dead one's words are in nobody's way.
+    runs.lock.write_text(json.dumps({"who": "x", "since": "y", "token": "z", "held": True}) + "\n")
+    first = runs.start("first", state="held")
+    assert first.wait(20) == 0
     assert runs.has_it("first")
-    assert within(10, runs.is_free)
+    # It has ended and has given nothing back.
+    assert within(5, runs.is_free)
+
+
+def test_the_lock_is_given_back_before_the_run_ends(runs):
+    first = runs.start("first", after=runs.go)
+    assert runs.has_it("first")
+    assert within(5, runs.is_free)
     assert first.poll() is None
+    runs.go.touch()
+    output, _nothing = first.communicate(timeout=20)
+    assert first.returncode == 0, output
+    # Those of the commands; the lock is no change.
+    assert "changed=3 " in output
 
 
 def test_a_step_of_a_killed_run_is_waited_for(runs):
     step = runs.folder / "tornado-hello.step"
     with subprocess.Popen(["flock", step, "sleep", "4"]) as sleeping:
-        begun = time.monotonic()
+        ends = time.monotonic() + 4
         assert within(5, step.exists)
-        second = runs.start("second")
-        assert runs.has_it("second")
-        assert time.monotonic() - begun > 3.5
+        run = runs.start("first", during=runs.go)
+        assert runs.has_it("first")
+        assert time.monotonic() > ends - 0.2
         sleeping.wait()
-    assert second.wait(20) == 0
+    # It is there for the run's own steps.
+    subprocess.run(["flock", "--nonblock", step, "true"], check=True)
+    runs.go.touch()
+    assert run.wait(20) == 0
+
+
+def test_a_lock_that_nobody_can_take_is_a_sentence(runs):
+    runs.lock.mkdir()
+    output, _nothing = runs.start("first").communicate(timeout=20)
+    assert f"hello: no answer about {runs.lock} on localhost: IsADirectoryError" in output
 
 
 def test_a_dry_run_takes_no_lock(runs):
-    run = runs.start("first", "--check")
-    output, _nothing = run.communicate(timeout=20)
-    assert run.returncode == 0, output
-    assert not (runs.folder / "tornado-hello.lock").exists()
+    assert runs.start("first", "--check").wait(20) == 0
+    assert not runs.lock.exists()

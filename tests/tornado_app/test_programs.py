@@ -73,8 +73,11 @@ def test_a_program_is_swapped_without_a_lost_request(deploy, main, version):
     good = (200, b"Hello, friendly user!")
     for release in ("two", "one"):
         assert ask() == good
-        # A second connection that is idle, and a swap between two requests of the first.
+        client = connection.sock
         assert port.ask(do="swap", release=release)["ok"]
+        # The idle connection was handed to the new process, not closed.
+        assert ask() == good
+        assert connection.sock is client
         assert [ask() for _turn in range(20)] == [good] * 20
         assert port.wait_for(lambda: not port.ask(do="status")["draining"])
 

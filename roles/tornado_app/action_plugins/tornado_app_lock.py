@@ -1,197 +1,202 @@
-"""One run at a time changes an app on a host: a lock that dies with its ansible-playbook.
+"""One run at a time changes an app on a host: a lock that ends with its ansible-playbook.
 
-The lock is a flock(2) on the host, held by a small process there. That process is the
-other end of a command which a child of this run keeps open, and it ends when nobody reads
-from it any more. The child ends with ansible-playbook, however that ends: no clean-up is
-needed, and ssh's masters, which live on for minutes, don't matter.
+The lock is a flock(2) on the host, held by a small process there as long as somebody
+reads what it writes. The reader is a child of this run that outlives its task: it ends
+with ansible-playbook, however that ends, and its ssh client or shell with it. Nothing
+needs to clean up, and that ssh's masters live on for minutes doesn't matter.
 """
 
 import contextlib
 import json
+import multiprocessing
 import os
 import select
 import shlex
 import signal
 import socket
 import threading
-import time
 import uuid
 from getpass import getuser
+from urllib.parse import quote
 
 from ansible import constants
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 START = 30  # seconds that the lock's process may take to start
 STEP = 600  # seconds to wait for a step of a dead run that still runs on the host
 
-# Holds the lock as long as somebody reads what it writes.
+# Takes the lock, waits for the step of a dead run, and holds on while it can write.
 HOLD = """
 import fcntl, json, os, sys, time
 path, token, who = sys.argv[1:]
-lock = open(path + ".lock", "a+")
-os.chmod(path + ".lock", 0o644)
-try:
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-except OSError:
-    sys.exit(0)
-since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+os.umask(0o022)
+def take(kind):
+    file = open(path + kind, "a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Another file by now, if somebody removed the one that was opened.
+        return file if os.path.samestat(os.fstat(file.fileno()), os.stat(path + kind)) else None
+    except OSError:
+        return None
 def say(held):
-    lock.seek(0)
-    lock.truncate()
-    lock.write(json.dumps(dict(token=token, who=who, since=since, pid=os.getpid(), held=held)))
+    lock.truncate(0)
+    lock.write(json.dumps(dict(who=who, since=since, token=token, held=held)) + "\\n")
     lock.flush()
-say(False)
-step, waiting = open(path + ".step", "a"), True
-while True:
-    if waiting:
-        try:
-            fcntl.flock(step, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            step.close()
-            waiting = False
-            say(True)
-        except OSError:
-            pass
-    os.write(1, b".")
+def beat():
+    os.write(1, b"\\n")
     time.sleep(0.5)
+while not (lock := take(".lock")):
+    beat()
+since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+say(False)
+while not take(".step"):
+    beat()
+say(True)
+while True:
+    beat()
 """
 
-# What the lock says: that it is ours, or whose it is.
+# What the lock says while somebody holds it. A shared lock disturbs no other who asks; one
+# who wants to hold it tries again.
 ASK = """
-import json, os, sys, time
-path, token, start, step = sys.argv[1], sys.argv[2], float(sys.argv[3]), float(sys.argv[4])
-begun, found = time.time(), {}
-while time.time() - begun < (step if found.get("token") == token else start):
-    try:
-        found = json.load(open(path + ".lock"))
-    except (OSError, ValueError):
-        found = {}
-    ours = found.get("token") == token
-    alive = bool(found) and os.path.exists("/proc/%s" % found["pid"])
-    if (ours and found["held"]) or (alive and not ours):
+import fcntl, json, os, sys, time
+path, token = sys.argv[1:3]
+os.umask(0o022)
+begun = time.time()
+def ask():
+    with open(path + ".lock", "a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return {}
+        except BlockingIOError:
+            file.seek(0)
+            try:
+                return json.load(file)
+            except ValueError:  # being written
+                return dict(token="")
+def waited():
+    return time.time() - begun
+"""
+
+# Waits until it is ours. Another's it is after a while only: a dead run's takes a second to go.
+TAKEN = f"""{ASK}
+while True:
+    found = ask()
+    if found.get("token") == token:
+        if found["held"] or waited() > {STEP}:
+            break
+    elif waited() > (1.5 if found.get("token") else {START}):
         break
     time.sleep(0.1)
 print(json.dumps(found))
 """
 
-# Whether the lock's process has ended.
-GONE = """
-import json, os, sys, time
-for _turn in range(100):
-    try:
-        found = json.load(open(sys.argv[1] + ".lock"))
-    except (OSError, ValueError):
-        break
-    if found["token"] != sys.argv[2] or not os.path.exists("/proc/%s" % found["pid"]):
-        break
+GONE = f"""{ASK}
+while ask().get("token") in (token, "") and waited() < {START}:
     time.sleep(0.1)
 """
 
 
 class ActionModule(ActionBase):
-    """Take the lock of an app, or give it back.
+    """Take the lock of an app, or give it back. Neither is a change.
 
-    name (str): the app. state (str): C(held), the default, or C(released). folder (path):
-    where the lock's files are on the host, /run by default.
+    name: the app. state: held (default) or released. folder: where the lock's files are.
     """
 
-    _VALID_ARGS = frozenset(("name", "state", "folder"))
-
     def run(self, tmp=None, task_vars=None):
+        """Ansible calls this, in a process of its own for each task."""
         result = super().run(tmp, task_vars)
-        result["changed"] = False
-        if self._task.check_mode:
-            return result
-        name = self._task.args["name"]
-        self.path = os.path.join(self._task.args.get("folder", "/run"), f"tornado-{name}")
-        self.host = (task_vars or {}).get("inventory_hostname", "the host")
-        # Each task has a process of its own; this folder is the whole run's, and no other's.
-        self.note = os.path.join(constants.DEFAULT_LOCAL_TMP, f"tornado_app_lock-{self.host}-{name}")
-        if self._task.args.get("state", "held") == "released":
+        _validated, words = self.validate_argument_spec(
+            {
+                "name": {"type": "str", "required": True},
+                "state": {"type": "str", "choices": ["held", "released"], "default": "held"},
+                "folder": {"type": "path", "default": "/run"},
+            }
+        )
+        self.app, self.host = words["name"], task_vars["inventory_hostname"]
+        self.path = os.path.join(words["folder"], f"tornado-{self.app}")
+        # What the run's tasks know of each other. The folder is the run's alone and goes with it.
+        self.note = os.path.join(constants.DEFAULT_LOCAL_TMP, quote(f"{self.host}:{self.path}.lock", safe=""))
+        if not self._task.check_mode:
             self.release()
-            return result
+            if words["state"] == "held":
+                self.take()
+        return {**result, "changed": False}
+
+    def take(self):
+        """Take the lock. AnsibleActionFail: somebody else has it."""
         token = uuid.uuid4().hex
-        keeper = self.hold(token)
-        found = json.loads(self.remote(ASK, self.path, token, START, STEP) or "{}")
-        if found.get("token") == token and found["held"]:
-            with open(self.note, "w", encoding="utf-8") as file:
-                json.dump({"keeper": keeper, "token": token}, file)
-            return result
-        end(keeper)
-        result["failed"] = True
+        with open(self.note, "w", encoding="ascii") as note:
+            note.write(token)
+        try:
+            self.hold(token)
+            found = json.loads(self.remote(TAKEN, self.path, token).split("\n")[-1])
+            if found.get("token") != token or not found["held"]:
+                raise AnsibleActionFail(self.refusal(found, token))
+        except BaseException:
+            os.unlink(self.note)
+            raise
+
+    def refusal(self, found, token):
+        """The sentence for what was found instead of a lock of our own."""
         if found.get("token") == token:
-            result["msg"] = (
-                f"{name}: a step of a run that was killed has not ended on {self.host} for {STEP} s."
-                f" See who holds {self.path}.step there."
+            return (
+                f"{self.app}: a step of a run that was killed has been running on {self.host} for"
+                f" {STEP} s. Look there for who holds {self.path}.step."
             )
-        elif found:
-            result["msg"] = (
-                f"{name}: another run is changing this app on {self.host}: {found['who']},"
+        if found.get("token"):
+            return (
+                f"{self.app}: another run is changing this app on {self.host}: {found['who']},"
                 f" since {found['since']}. Try again when it has ended."
             )
-        else:
-            result["msg"] = f"{name}: the lock {self.path}.lock on {self.host} could not be taken."
-        return result
+        return f"{self.app}: {self.path}.lock could not be taken on {self.host} within {START} s."
 
     def release(self):
-        """End the process that holds the lock, and wait until it has."""
-        try:
-            with open(self.note, encoding="utf-8") as file:
-                noted = json.load(file)
-        except FileNotFoundError:
-            return
-        end(noted["keeper"])
-        os.unlink(self.note)
-        self.remote(GONE, self.path, noted["token"])
+        """Give back what this run has taken; wait until it is free."""
+        with contextlib.suppress(FileNotFoundError):
+            with open(self.note, encoding="ascii") as note:
+                token = note.read()
+            os.unlink(self.note)
+            self.remote(GONE, self.path, token)
 
     def remote(self, program, *words):
-        """Run a program on the host; what it prints."""
-        return self._low_level_execute_command(command(program, *words), sudoable=True)["stdout"].strip()
+        """Run a Python program on the host; what it prints."""
+        # From stdin, as Ansible's pipelining does: no terminal, and nothing long in ps.
+        command = shlex.join(["/usr/bin/python3", "-I", "-", *words])
+        said = self._low_level_execute_command(command, in_data=program.encode(), sudoable=True)
+        if said["rc"] != 0:
+            reason = (said["stderr"].strip() or said["stdout"].strip() or f"rc={said['rc']}").split("\n")[-1]
+            raise AnsibleActionFail(f"{self.app}: no answer about {self.path}.lock on {self.host}: {reason}")
+        return said["stdout"].strip()
 
     def hold(self, token):
-        """Start the child that keeps the lock's process alive; its pid.
-
-        It leads a process group, to which the ssh client belongs as well.
-        """
-        run = os.getppid()
+        """Start the child that keeps the lock's process going."""
+        run = multiprocessing.parent_process().pid
         who = f"{getuser()}@{socket.gethostname()} (pid {run})"
-        child = os.fork()
-        if child:
-            return child
+        if os.fork():
+            return
         try:
-            os.setsid()
-            nowhere = os.open(os.devnull, os.O_RDWR)
-            for descriptor in range(3):
-                os.dup2(nowhere, descriptor)
-            # Pipes to the run: it waits for their end.
-            os.closerange(3, 4096)
-            display = Display()
-            display._final_q = None
-            display.verbosity = 0
-            threading.Thread(target=end_with, args=(run,), daemon=True).start()
+            os.setsid()  # a process group, to which the ssh client belongs as well
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_DFL)
+            # The run's pipes and files: not to be kept open, nor to be written to by Display.
+            os.closerange(3, 1 << 16)
+            Display()._final_q = None
+            Display().verbosity = 0
+            threading.Thread(target=end_with, args=(run, self.note), daemon=True).start()
             self.remote(HOLD, self.path, token, who)
         finally:
-            os._exit(0)
+            os._exit(0)  # never back into Ansible, which would go on as a second worker
 
 
-def command(program, *words):
-    """A shell's command line for a Python program."""
-    return shlex.join(["/usr/bin/python3", "-c", program, *map(str, words)])
-
-
-def end(group):
-    """Kill a process group."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, signal.SIGKILL)
-
-
-def end_with(run):
-    """End this process group when the run has ended, be it by SIGKILL."""
-    try:
-        select.select([os.pidfd_open(run)], [], [])
-    except (AttributeError, OSError):  # not Linux
-        with contextlib.suppress(OSError):
-            while True:
-                os.kill(run, 0)
-                time.sleep(0.5)
-    end(0)
+def end_with(run, note):
+    """End this process group when a process has ended, by SIGKILL or not, or a file has gone."""
+    watched = []
+    with contextlib.suppress(AttributeError, OSError):  # not on every system
+        watched.append(os.pidfd_open(run))  # also tells of a zombie's end
+    with contextlib.suppress(OSError):
+        while os.path.exists(note) and not select.select(watched, [], [], 0.2)[0]:
+            os.kill(run, 0)
+    os.killpg(0, signal.SIGKILL)

@@ -9,8 +9,8 @@ description:
   - Takes a lock that other runs respect, until it is released or this run ends, however it
     ends. Fails at once, naming who holds it since when, if another run has it.
   - Waits for a step of a killed run that is still under way on the host.
+  - Takes nothing in check mode, and is never a change.
 options:
   name: {type: str, required: true, description: "The app's name."}
   state: {type: str, choices: [held, released], default: held, description: "Take or give back."}
-  folder: {type: path, default: /run, description: "Where the lock's files are on the host."}
 """

@@ -173,6 +173,8 @@ class Keeper:
         elif self.serving:
             patience = self.serving.settings["drain_timeout"] + 2 * GRACE
             self.manager.tell("STOPPING=1", f"EXTEND_TIMEOUT_USEC={int(patience * 1e6)}")
+            # Where systemd has let go of it as well, the process closes it last.
+            self.listener.close()
             self.drain(self.serving, None)
             self.serving = None
 
@@ -249,8 +251,7 @@ class Keeper:
             if not self.serving:
                 self.recovery.child.settings["settle_time"] = 0
         except (OSError, ValueError) as problem:
-            self.refused = f"release {release} can't be started ({problem})"
-            log(ERROR, f"{self.refused}.")
+            self.refuse(None, release, f"can't be started ({problem})")
 
     def reap(self, now):
         """Notice who has ended, and end who has had its time."""
@@ -348,15 +349,19 @@ class Keeper:
         self.end(swap)
         if swap.child.state != ENDED:
             self.doomed.append(swap.child)
+        self.refuse(swap.client, release, reason, swap.child.pid)
+
+    def refuse(self, client, release, reason, pid=0):
+        """Say that a release is not taken, and why: to the journal, to systemd, to who asked."""
         self.refused = f"release {release} {reason}"
         goes_on = f" Release {self.release} goes on." if self.serving else ""
         text = f"Refused: release {release} on port {self.port} {reason}.{goes_on}"
-        if swap.client and swap.client.by_hand:
-            swap.client.last_words = text
+        if client and client.by_hand:
+            client.last_words = text
         else:
             log(ERROR, text)
         self.say_status()
-        self.answer(swap.client, ok=False, reason=reason, pid=swap.child.pid)
+        self.answer(client, ok=False, reason=reason, pid=pid)
 
     def end(self, swap):
         """Forget a swap that is over."""
@@ -415,9 +420,7 @@ class Keeper:
             try:
                 self.swap = self.start(release, client, bool(request.get("hold")))
             except (OSError, ValueError) as problem:
-                self.answer(
-                    client, ok=False, reason=f"release '{release}' can't be started ({problem})", pid=0
-                )
+                self.refuse(client, release, f"can't be started ({problem})")
         else:
             self.answer(
                 client, ok=False, reason="another swap is under way" if self.swap else "no such swap", pid=0

@@ -236,6 +236,8 @@ class Instance(object):
             return
         self.draining = True
         for server in self.servers:
+            if handed is None:
+                accept_all(server)
             server.stop()
         self.connections.drain(message["seconds"], handed, self.drained)
 
@@ -244,6 +246,18 @@ class Instance(object):
 
         self.say("drained")
         end_program()
+
+
+def accept_all(server):
+    """Take in who waits: nobody else will accept on a socket that is about to be closed."""
+    for listener in list(getattr(server, "_sockets", {}).values()):
+        while True:
+            try:
+                connection, address = listener.accept()
+            except OSError:
+                break
+            connection.setblocking(False)
+            server._handle_connection(connection, address)
 
 
 def run_program(words):

@@ -1,0 +1,146 @@
+"""What is killed, hangs or runs full costs nobody more than what was inside it."""
+
+import json
+import time
+
+import pytest
+from conftest import CALM, SOURCE
+
+PORTS = ("8000", "8001", "8002", "8003")
+
+
+def test_a_killed_instance_costs_no_get(host, load, runner, serving, eventually):
+    with load(*CALM) as running:
+        time.sleep(1)
+        for port in PORTS[:3]:
+            host.check_output(f"kill -KILL {runner(port)}")
+            time.sleep(1)
+    assert set(serving()) == set(PORTS)
+    lost = running.lost()
+    # A POST that was inside may have done its work: nobody may send it again.
+    assert [one for one in lost if one[0] == "get"] == []
+    assert len(lost) <= 3 * 16
+
+
+@pytest.mark.parametrize("how", ["stopped", "blocked"])
+def test_an_instance_that_hangs_is_replaced_and_the_others_go_on(host, load, runner, how, eventually):
+    before = runner("8001")
+    with load(*CALM, "--rate", "100") as running:
+        time.sleep(1)
+        if how == "stopped":
+            host.check_output(f"kill -STOP {before}")
+        else:
+            host.run("curl --silent --max-time 1 --request POST --data '' http://127.0.0.1:8001/block")
+        # tornado_app_watchdog is 4 s here; a new process needs a moment.
+        assert eventually(lambda: runner("8001") not in (before, ""), seconds=6)
+    kinds = running.report["kinds"]
+    # What was inside, and no more: nginx had that many requests under way there.
+    assert len(running.lost()) <= 16
+    # The others did not wait for it.
+    assert kinds["get"]["latency"]["p50"] < 100
+    assert "has not answered within 4 s" in host.check_output(
+        "journalctl --unit=tornado-load@8001 --lines=20"
+    )
+
+
+def test_a_second_deploy_is_told_who_was_first(deploy, release):
+    release()
+    first = deploy()
+    assert first.until("Pack source and settings")
+    code, output = deploy().end()
+    assert code == 2
+    assert f"(pid {first.process.pid}), since 20" in output
+    assert first.end()[0] == 0
+
+
+# One moment of each phase of a deploy; script/test --all takes every task there is.
+PHASES = [
+    "Pack source and settings",
+    "Unpack code and settings",
+    "Install the unit templates",
+    "Swap the ports to the release",
+    "Remove old releases, their",
+]
+
+
+def test_a_run_that_is_killed_is_healed_by_the_next(deploy, host, load, long, release, serving, stopwatch):
+    moments = PHASES
+    if long:
+        release()
+        output = deploy().end()[1]
+        moments = [
+            line.split("[", 1)[1].split(" | ")[-1].rstrip("] *")
+            for line in output.splitlines()
+            if line.startswith("TASK [")
+        ]
+    with load(*CALM, "--rate", "100", "--new", "5") as running:
+        for moment in moments:
+            release()
+            victim = deploy()
+            if not victim.until(moment):
+                continue
+            victim.kill()
+            code, output = deploy().end()
+            assert code == 0, output
+            assert set(serving()) == set(PORTS)
+            assert set(serving().values()) == {host.check_output("basename $(readlink /srv/load/current)")}
+    assert running.lost() == []
+    code, output = deploy().end()
+    assert code == 0
+    assert "changed=0" in output
+    assert host.run("flock --nonblock /run/tornado-load.lock true").rc == 0
+    assert host.check_output("find /srv/load -name '*.partial'") == ""
+
+
+def test_a_full_disk_is_met_before_any_process_is_touched(deploy, host, release, serving):
+    before = serving()
+    release(lambda text: text + "# " + "x" * 3 * 2**20 + "\n")
+    mount = "/srv/load/releases"
+    host.check_output(f"mkdir /root/full && cp --archive {mount}/. /root/full/")
+    host.check_output(f"mount -t tmpfs -o size=2m tmpfs {mount} && cp --archive /root/full/. {mount}/")
+    try:
+        code, output = deploy().end()
+        assert code == 2
+        assert "was not installed, nothing was touched" in output
+        assert host.check_output(f"find {mount} -name '*.partial'") == ""
+    finally:
+        host.check_output(f"umount --lazy {mount}; rm --recursive /root/full")
+    assert serving() == before
+    assert deploy().end()[0] == 0
+
+
+def test_a_dead_package_index_is_met_before_any_process_is_touched(deploy, host, release, serving):
+    before = serving()
+    release()
+    host.check_output("printf '[global]\\nindex-url = http://127.0.0.1:9/\\n' > /etc/pip.conf")
+    requirements = SOURCE / "requirements.txt"
+    requirements.write_text("tornado==6.6.0\n")
+    try:
+        code, output = deploy().end()
+        assert code == 2
+        assert "was not installed, nothing was touched" in output
+        assert serving() == before
+    finally:
+        requirements.unlink()
+    # Only code has changed: no index is asked, no environment is built.
+    venvs = host.check_output("ls /srv/load/venvs")
+    assert deploy().end()[0] == 0
+    assert host.check_output("ls /srv/load/venvs") == venvs
+
+
+def test_a_reboot_in_the_middle_comes_up_on_what_was_proven(
+    client, deploy, eventually, host, podman, release, serving
+):
+    proven = host.check_output("basename $(readlink /srv/load/current)")
+    slow = "import time\ntime.sleep(3)\n"
+    release(lambda text: slow + text)
+    victim = deploy()
+    assert victim.until("Swap the ports to the release")
+    time.sleep(2)
+    victim.kill()
+    podman("restart")
+    assert eventually(lambda: client.ask("/").status == 200, seconds=60)
+    assert eventually(lambda: set(serving()) == set(PORTS))
+    assert set(serving().values()) == {proven}
+    assert deploy().end()[0] == 0
+    assert json.loads(client.ask("/").body)["release"] == (SOURCE / "version.txt").read_text()
