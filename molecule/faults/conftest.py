@@ -72,7 +72,7 @@ def release():
     count = iter(range(1, 999))
 
     def write(edit=lambda text: text):
-        name = f"release-{next(count)}"
+        name = f"release-{int(time.time())}-{next(count)}"
         (SOURCE / "version.txt").write_text(name)
         text = (ROOT / "tests/samples/load/server.py").read_text()
         (SOURCE / "server.py").write_text(edit(text))

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import time
 
 import pytest
 from conftest import ROOT
@@ -19,7 +20,7 @@ class App:
     def write(self, edit=lambda text: text):
         """Change the source on the controller: a new name, and an edit of server.py."""
         self.count += 1
-        name = f"release-{self.count}"
+        name = f"release-{int(time.time())}-{self.count}"
         shutil.copy(ROOT / "tests/samples/load/server.py", SOURCE)
         (SOURCE / "version.txt").write_text(name)
         server = SOURCE / "server.py"
