@@ -10,8 +10,6 @@ import pytest
 from conftest import ROOT
 
 SOURCE = ROOT / ".cache/faults/source"
-# Only what can be counted on when a process dies: GETs, which nginx may ask again elsewhere.
-CALM = ["--slow-posts", "0", "--download", "0", "--polls", "0", "--websockets", "0"]
 
 
 class Deploy:
@@ -100,10 +98,3 @@ def runner(host):
         return host.check_output(f"pgrep --full --newest 'tornado_app_runner.py {port} '")
 
     return find
-
-
-@pytest.fixture
-def stopwatch():
-    """Seconds since the test began."""
-    begun = time.monotonic()
-    return lambda: time.monotonic() - begun

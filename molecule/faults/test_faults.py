@@ -4,12 +4,15 @@ import json
 import time
 
 import pytest
-from conftest import CALM, SOURCE
+from conftest import ROOT
 
+SOURCE = ROOT / ".cache/faults/source"
+# Only what can be counted on when a process dies: GETs, which nginx may ask again elsewhere.
+CALM = ["--slow-posts", "0", "--download", "0", "--polls", "0", "--websockets", "0"]
 PORTS = ("8000", "8001", "8002", "8003")
 
 
-def test_a_killed_instance_costs_no_get(host, load, runner, serving, eventually):
+def test_a_killed_instance_costs_no_get(host, load, runner, serving):
     with load(*CALM) as running:
         time.sleep(1)
         for port in PORTS[:3]:
@@ -63,7 +66,7 @@ PHASES = [
 ]
 
 
-def test_a_run_that_is_killed_is_healed_by_the_next(deploy, host, load, long, release, serving, stopwatch):
+def test_a_run_that_is_killed_is_healed_by_the_next(deploy, host, load, long, release, serving):
     moments = PHASES
     if long:
         release()
@@ -77,13 +80,15 @@ def test_a_run_that_is_killed_is_healed_by_the_next(deploy, host, load, long, re
         for moment in moments:
             release()
             victim = deploy()
-            if not victim.until(moment):
-                continue
+            assert victim.until(moment)
             victim.kill()
-            code, output = deploy().end()
-            assert code == 0, output
             assert set(serving()) == set(PORTS)
-            assert set(serving().values()) == {host.check_output("basename $(readlink /srv/load/current)")}
+            # Where time is short, the next victim has to cope with what this one left.
+            if long or moment == moments[-1]:
+                code, output = deploy().end()
+                assert code == 0, output
+                current = host.check_output("basename $(readlink /srv/load/current)")
+                assert set(serving().values()) == {current}
     assert running.lost() == []
     code, output = deploy().end()
     assert code == 0
