@@ -10,29 +10,19 @@ the next one beside it, lets that one accept once it has proven itself, and drai
 first. It imports nothing of the app. Its channels to the processes are stored with
 systemd, so that another keeper takes over where this one is killed or replaced.
 
-Commands come over /run/tornado-<app>/PORT.sock, one JSON object a packet:
-
-    {"do": "status"}                               what the port runs
-    {"do": "swap", "release": ID, "hold": true}    prepare a process; answered when proven
-    {"do": "commit"}                               let it take over; answered when done
-    {"do": "swap", "release": ID}                  both at once
-    {"do": "retire"}                               a restart follows
-
-Every answer has "ok", and "reason" when that is false. A swap whose client hangs up
-before the commit is called off.
+What it can be asked stands in commands.py.
 """
 
 import contextlib
-import json
 import os
 import selectors
 import signal
 import socket
-import subprocess
 import sys
 import time
 
 from child import DRAINING, ENDED, GRACE, PROVEN, SERVING, Child
+from commands import Client, command_socket, reload, stop
 from systemd import Manager, inherited
 
 TICK = 0.02  # seconds between two looks while something is under way
@@ -451,55 +441,10 @@ class Keeper:
         }
 
 
-class Client:
-    """One connection to the command socket."""
-
-    def __init__(self, channel):
-        self.channel = channel
-        self.channel.setblocking(False)
-        self.by_hand = False
-        self.last_words = ""
-
-    def requests(self):
-        """What it has asked since; None at its end."""
-        while True:
-            try:
-                data = self.channel.recv(65536)
-            except BlockingIOError:
-                return
-            except OSError:
-                data = b""
-            if not data:
-                yield None
-                return
-            try:
-                request = json.loads(data)
-            except ValueError:
-                request = {}
-            yield request if isinstance(request, dict) else {}
-
-    def send(self, answer):
-        # One that has hung up is noticed at the next look.
-        with contextlib.suppress(OSError):
-            self.channel.send(json.dumps(answer).encode())
-
-
 def started(pid):
     """When a process began, in clock ticks since boot."""
     with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
         return int(file.read().rpartition(")")[2].split()[19])
-
-
-def command_socket(path):
-    """The socket that clients connect to; a dead keeper's leftover makes room."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    listener.setblocking(False)
-    if os.path.exists(path):
-        os.unlink(path)
-    listener.bind(path)
-    os.chmod(path, 0o600)
-    listener.listen(8)
-    return listener
 
 
 def serve(home, port, runtime):
@@ -514,30 +459,6 @@ def serve(home, port, runtime):
     signal.signal(signal.SIGTERM, keeper.ask_to_stop)
     keeper.adopt(stored)
     keeper.run()
-
-
-def reload(port, runtime):
-    """One swap to the current release; the exit code for systemctl."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
-        channel.connect(os.path.join(runtime, f"{port}.sock"))
-        channel.send(json.dumps({"do": "swap", "by_hand": True}).encode())
-        answer = json.loads(channel.recv(65536) or b'{"ok": false}')
-    # The keeper writes the reason, after systemd's own lines.
-    return 0 if answer["ok"] else 1
-
-
-def stop(unit, port, runtime):
-    """Before SIGTERM: where systemd will start the unit again, tell the keeper."""
-    jobs = subprocess.run(
-        ["systemctl", "list-jobs", "--plain", "--no-legend"], capture_output=True, text=True, check=False
-    ).stdout
-    if any(line.split()[1:3] == [unit, "restart"] for line in jobs.splitlines()):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
-            channel.settimeout(5)
-            channel.connect(os.path.join(runtime, f"{port}.sock"))
-            channel.send(b'{"do": "retire"}')
-            channel.recv(4096)
-    return 0
 
 
 def main():

@@ -1,0 +1,88 @@
+"""How others speak to a keeper, and what systemd has them say.
+
+They connect to /run/tornado-<app>/PORT.sock, one JSON object a packet:
+
+    {"do": "status"}                               what the port runs
+    {"do": "swap", "release": ID, "hold": true}    prepare a process; answered when proven
+    {"do": "commit"}                               let it take over; answered when done
+    {"do": "swap", "release": ID}                  both at once
+    {"do": "retire"}                               a restart follows
+
+Every answer has "ok", and "reason" when that is false. A swap whose client hangs up
+before the commit is called off.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+
+
+def command_socket(path):
+    """The socket that clients connect to; a dead keeper's leftover makes room."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.setblocking(False)
+    if os.path.exists(path):
+        os.unlink(path)
+    listener.bind(path)
+    os.chmod(path, 0o600)
+    listener.listen(8)
+    return listener
+
+
+class Client:
+    """One connection to the command socket."""
+
+    def __init__(self, channel):
+        self.channel = channel
+        self.channel.setblocking(False)
+        self.by_hand = False
+        self.last_words = ""
+
+    def requests(self):
+        """What it has asked since; None at its end."""
+        while True:
+            try:
+                data = self.channel.recv(65536)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                yield None
+                return
+            try:
+                request = json.loads(data)
+            except ValueError:
+                request = {}
+            yield request if isinstance(request, dict) else {}
+
+    def send(self, answer):
+        # One that has hung up is noticed at the next look.
+        with contextlib.suppress(OSError):
+            self.channel.send(json.dumps(answer).encode())
+
+
+def reload(port, runtime):
+    """One swap to the current release; the exit code for systemctl."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
+        channel.connect(os.path.join(runtime, f"{port}.sock"))
+        channel.send(json.dumps({"do": "swap", "by_hand": True}).encode())
+        answer = json.loads(channel.recv(65536) or b'{"ok": false}')
+    # The keeper writes the reason, after systemd's own lines.
+    return 0 if answer["ok"] else 1
+
+
+def stop(unit, port, runtime):
+    """Before SIGTERM: where systemd will start the unit again, tell the keeper."""
+    jobs = subprocess.run(
+        ["systemctl", "list-jobs", "--plain", "--no-legend"], capture_output=True, text=True, check=False
+    ).stdout
+    if any(line.split()[1:3] == [unit, "restart"] for line in jobs.splitlines()):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
+            channel.settimeout(5)
+            channel.connect(os.path.join(runtime, f"{port}.sock"))
+            channel.send(b'{"do": "retire"}')
+            channel.recv(4096)
+    return 0
