@@ -93,6 +93,16 @@ def test_a_swap_whose_client_hangs_up_is_called_off(serving):
     assert serving.ask(do="status")["release"] == "one"
 
 
+def test_a_new_process_gets_no_request_before_it_may_take_over(serving):
+    serving.add("two", PROGRAM)
+    old = serving.ask(do="status")["pid"]
+    with serving.connect() as channel:
+        assert serving.tell(channel, do="swap", release="two", hold=True)["ok"]
+        assert all(f'"pid": {old}' in serving.get() for _request in range(100))
+        new = serving.tell(channel, do="commit")["pid"]
+    assert all(f'"pid": {new}' in serving.get() for _request in range(20))
+
+
 def test_a_second_swap_at_the_same_time_is_refused(serving):
     serving.add("two", PROGRAM)
     with serving.connect() as channel:
