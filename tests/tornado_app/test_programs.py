@@ -1,10 +1,7 @@
 """Programs that nobody adapted, on the oldest and the newest Tornado: each is swapped under load."""
 
 import os
-import shutil
 import socket
-import subprocess
-import sys
 import time
 
 import pytest
@@ -12,24 +9,11 @@ import tornado
 from port import ROOT, Port
 
 PROGRAMS = ROOT / "tests/samples/programs"
-OLD = ROOT / ".cache/tornado-3.1.1"
 ANY = ["tutorial.py", "bind_start.py", "add_sockets.py", "second_port.py", "subprocesses.py"]
 ANY += ["own_sigterm.py", "debug.py", "-m packaged"]
 CASES = [(main, version) for main in ANY for version in ("3.1.1", tornado.version)]
 # asyncio.run is beyond a Tornado that has loops of its own.
 CASES += [("asyncio_main.py", tornado.version)]
-
-
-@pytest.fixture(scope="session")
-def old_tornado():
-    """A folder with the tutorial's Tornado."""
-    if not (OLD / "tornado").exists():
-        shutil.rmtree(OLD, ignore_errors=True)
-        words = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
-        lock = ROOT / "requirements/tornado-3.1.1.txt"
-        command = [sys.executable, "-m", "pip", *words, "--requirement", lock, "--target", OLD]
-        subprocess.run(command, check=True)
-    return OLD
 
 
 @pytest.fixture

@@ -1,0 +1,95 @@
+"""How a process ends that has something in flight: all within its time, and politely."""
+
+import threading
+import time
+
+import pytest
+import tornado
+from port import ROOT, Port
+
+PROGRAM = ROOT / "tests/samples/load"
+VERSIONS = ["3.1.1", tornado.version]
+
+
+@pytest.fixture(params=VERSIONS)
+def draining(request, tmp_path, old_tornado):
+    """A port whose releases have two seconds to end."""
+    port = Port(tmp_path, path=old_tornado if request.param == "3.1.1" else "")
+    for name in ("one", "two"):
+        port.add(name, PROGRAM, drain_timeout=2)
+    port.point("one")
+    port.start()
+    yield port
+    port.stop()
+    print(port.log.read_text()[-4000:])
+
+
+def in_background(ask):
+    """Ask in a thread; a function that waits for the answer."""
+    found = []
+    thread = threading.Thread(target=lambda: found.append(ask()))
+    thread.start()
+    time.sleep(0.3)
+    return lambda: (thread.join(20), found[0])[1]
+
+
+def answer(port, method, path, body=None):
+    """Status and headers of one answer."""
+    connection = port.open()
+    connection.request(method, path, body)
+    got = connection.getresponse()
+    got.read()
+    return got.status, dict(got.getheaders())
+
+
+def test_a_request_in_flight_is_answered_by_the_process_that_has_it(draining):
+    old = draining.ask(do="status")["pid"]
+    wait = in_background(lambda: draining.get("/poll?seconds=1.5"))
+    assert draining.ask(do="swap", release="two")["ok"]
+    assert f'"pid": {old}' in wait()
+
+
+def test_a_long_poll_is_told_to_ask_again_when_the_time_is_up(draining):
+    wait = in_background(lambda: answer(draining, "GET", "/poll?seconds=30"))
+    begun = time.monotonic()
+    assert draining.ask(do="swap", release="two")["ok"]
+    status, headers = wait()
+    assert (status, headers["Retry-After"]) == (503, "1")
+    assert time.monotonic() - begun < 5
+
+
+def test_the_end_of_the_time_is_the_end(draining):
+    # A reader who never reads holds an answer that has begun for ever.
+    client = draining.open()
+    client.connect()
+    client.sock.sendall(b"GET /big?bytes=50000000 HTTP/1.1\r\nHost: x\r\n\r\n")
+    time.sleep(0.3)
+    assert draining.ask(do="swap", release="two")["ok"]
+    begun = time.monotonic()
+    assert draining.wait_for(lambda: not draining.ask(do="status")["draining"])
+    assert 1 < time.monotonic() - begun < 7
+
+
+def test_a_process_that_hears_nothing_is_ended_all_the_same(draining):
+    in_background(lambda: draining.post("/block"))
+    assert draining.ask(do="swap", release="two")["ok"]
+    assert draining.wait_for(lambda: not draining.ask(do="status")["draining"], seconds=15)
+    assert draining.ask(do="status")["release"] == "two"
+
+
+def test_a_websocket_is_closed_with_going_away(draining):
+    client = draining.open()
+    client.connect()
+    client.sock.sendall(
+        b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    time.sleep(0.3)
+    assert draining.ask(do="swap", release="two")["ok"]
+    client.sock.settimeout(10)
+    heard = b""
+    # A close frame begins with 0x88, then its length, then the code: 1001.
+    while b"\x03\xe9" not in heard.rpartition(b"\x88")[2]:
+        data = client.sock.recv(4096)
+        assert data, heard
+        heard += data
