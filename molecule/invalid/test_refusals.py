@@ -63,13 +63,29 @@ REFUSED = {
         {"tornado_app_health_path": "well"},
         "tornado_app_health_path: 'well' is no path. It starts with / and holds no space.",
     ),
+    "no time to drain": (
+        {"tornado_app_drain_timeout": 0},
+        "tornado_app_drain_timeout: 0 is too short. Give whole seconds, at least 1.",
+    ),
+    "a watchdog that bites at once": (
+        {"tornado_app_watchdog": 1},
+        "tornado_app_watchdog: 1 is too short. Give whole seconds, at least 2, or 0 for never.",
+    ),
+    "a memory limit that is none": (
+        {"tornado_app_memory_max": "much"},
+        "tornado_app_memory_max: 'much' is no amount. Write a number and K, M, G or T, as 512M.",
+    ),
+    "no release kept": (
+        {"tornado_app_keep_releases": 0},
+        "tornado_app_keep_releases: 0 is too few. The current release is one of them.",
+    ),
     "a misspelt variable of the app": (
         {"tornado_app_port": [8000]},
-        "tornado_app_port: no such variable. The role knows tornado_app_apps, tornado_app_arguments",
+        "tornado_app_port: no such variable. The role knows tornado_app_after_activation",
     ),
     "a misspelt key of an app": (
         {"tornado_app_apps": [{"name": "one", "port": [8000]}]},
-        "tornado_app_apps.port. Supported parameters include: arguments, checksum",
+        "tornado_app_apps.port. Supported parameters include: after_activation, arguments",
     ),
     "a misspelt variable of the proxy": (
         {"nginx_proxy_site": []},
