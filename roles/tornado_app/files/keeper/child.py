@@ -204,8 +204,12 @@ class Child:
         late = self.answered < self.asked and now - self.asked > limit * 0.75
         return bool(limit) and late and not self.killed
 
-    def drain(self, now, successor=None):
-        """Let it finish what it has; idle connections go to the successor, if there is one."""
+    def drain(self, now, successor=None, close=False):
+        """Let it finish what it has; idle connections go to the successor, if there is one.
+
+        close: the port goes as well. Who still connects is refused at once, and so asks
+        elsewhere, instead of waiting for a socket that is about to be closed.
+        """
         seconds = self.settings["drain_timeout"]
         self.state, self.drain_begun = DRAINING, now
         self.deadline = now + seconds + GRACE
@@ -214,7 +218,7 @@ class Child:
             handed, taken = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             successor.send({"do": "adopt"}, taken)
             taken.close()
-        self.send({"do": "drain", "seconds": seconds}, handed)
+        self.send({"do": "drain", "seconds": seconds, "close": close}, handed)
         if handed:
             handed.close()
 

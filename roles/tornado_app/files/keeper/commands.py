@@ -7,6 +7,7 @@ They connect to /run/tornado-<app>/PORT.sock, one JSON object a packet:
     {"do": "commit"}                               let it take over; answered when done
     {"do": "swap", "release": ID}                  both at once
     {"do": "retire"}                               a restart follows
+    {"do": "close"}                                a stop follows, of the socket as well
 
 Every answer has "ok", and "reason" when that is false. A swap whose client hangs up
 before the commit is called off.
@@ -75,14 +76,17 @@ def reload(port, runtime):
 
 
 def stop(unit, port, runtime):
-    """Before SIGTERM: where systemd will start the unit again, tell the keeper."""
-    jobs = subprocess.run(
-        ["systemctl", "list-jobs", "--plain", "--no-legend"], capture_output=True, text=True, check=False
-    ).stdout
-    if any(line.split()[1:3] == [unit, "restart"] for line in jobs.splitlines()):
+    """Before SIGTERM: tell the keeper what systemd is about to do, besides this stop."""
+    words = ["systemctl", "list-jobs", "--plain", "--no-legend"]
+    text = subprocess.run(words, capture_output=True, text=True, check=False).stdout
+    jobs = {line.split()[1]: line.split()[2] for line in text.splitlines() if len(line.split()) > 2}
+    verb = "retire" if jobs.get(unit) == "restart" else ""
+    if not verb and jobs.get(unit.replace(".service", ".socket")) == "stop":
+        verb = "close"
+    if verb:
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
             channel.settimeout(5)
             channel.connect(os.path.join(runtime, f"{port}.sock"))
-            channel.send(b'{"do": "retire"}')
+            channel.send(json.dumps({"do": verb}).encode())
             channel.recv(4096)
     return 0

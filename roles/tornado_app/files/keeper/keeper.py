@@ -74,7 +74,8 @@ class Keeper:
         self.ports = {}  # further sockets of the program: name -> socket
         self.restarts = 0
         self.refused = ""
-        self.ready = self.stop_asked = self.stopping = self.retired = False
+        self.ready = self.stop_asked = self.stopping = False
+        self.retired = self.closing = False  # what follows a stop: a restart, or no port at all
         self.late_lines = []  # (when, text): after systemd's own lines
         self.wake, self.waker = socket.socketpair()
         for one in (self.wake, self.waker):
@@ -163,9 +164,7 @@ class Keeper:
         elif self.serving:
             patience = self.serving.settings["drain_timeout"] + 2 * GRACE
             self.manager.tell("STOPPING=1", f"EXTEND_TIMEOUT_USEC={int(patience * 1e6)}")
-            # Where systemd has let go of it as well, the process closes it last.
-            self.listener.close()
-            self.drain(self.serving, None)
+            self.drain(self.serving, None, close=self.closing)
             self.serving = None
 
     # Processes.
@@ -277,9 +276,9 @@ class Keeper:
                 f"Process {child.pid} of release {self.release} {child.how_it_ended()}: starting another.",
             )
 
-    def drain(self, child, successor):
+    def drain(self, child, successor, close=False):
         """Begin the end of a process."""
-        child.drain(time.monotonic(), successor)
+        child.drain(time.monotonic(), successor, close)
         self.draining.append(child)
 
     # Swaps.
@@ -399,8 +398,8 @@ class Keeper:
         verb = request.get("do")
         if verb == "status":
             self.answer(client, ok=True, **self.status())
-        elif verb == "retire":
-            self.retired = True
+        elif verb in ("retire", "close"):
+            self.retired, self.closing = verb == "retire", verb == "close"
             self.answer(client, ok=True)
         elif verb == "commit" and self.swap and self.swap.client is client:
             self.swap.hold = False

@@ -41,6 +41,7 @@ class Connections(object):
         self.port = port
         self.streams = weakref.WeakSet()
         self.handlers = weakref.WeakSet()
+        self.told = weakref.WeakSet()  # WebSockets that were asked to go
         self.draining = False
         self.successor = None  # socket that idle connections are sent over
         self.end = self.begun = self.begun_at = 0.0
@@ -139,12 +140,6 @@ class Connections(object):
         if successor is None:
             for stream in self.open():
                 say_close(stream.tornado_app_connection)
-        told = self.websockets()
-        random.shuffle(told)
-        pause = min(1.0 / CLOSED_PER_SECOND, seconds / 2.0 / (len(told) or 1))
-        loop = IOLoop.current()
-        for number, handler in enumerate(told):
-            loop.add_timeout(loop.time() + number * pause, lambda handler=handler: close_websocket(handler))
         self.look()
 
     def look(self):
@@ -156,11 +151,26 @@ class Connections(object):
         if not self.open() or now >= self.end:
             self.finish()
             return
+        self.tell_websockets()
         if now >= self.end - LAST_WORDS:
             for handler in list(self.handlers):
                 apologise(handler)
         loop = IOLoop.current()
         loop.add_timeout(loop.time() + LOOK, self.look)
+
+    def tell_websockets(self):
+        """Ask those to go that have not been asked: not all at once, and none too late.
+
+        A request that was on its way when the drain began may have become one since.
+        """
+        new = [one for one in self.websockets() if one not in self.told]
+        random.shuffle(new)
+        spread = max(0.0, (self.end - time.monotonic()) / 2.0)
+        pause = min(1.0 / CLOSED_PER_SECOND, spread / (len(new) or 1))
+        loop = IOLoop.current()
+        for number, handler in enumerate(new):
+            self.told.add(handler)
+            loop.add_timeout(loop.time() + number * pause, lambda handler=handler: close_websocket(handler))
 
     def part_between_requests(self, stream):
         """Part with a connection whose next request has not been read; whether that was done."""

@@ -236,8 +236,8 @@ class Instance(object):
             return
         self.draining = True
         for server in self.servers:
-            if handed is None:
-                accept_all(server)
+            if message.get("close"):
+                close_port(server)
             server.stop()
         self.connections.drain(message["seconds"], handed, self.drained)
 
@@ -248,8 +248,8 @@ class Instance(object):
         end_program()
 
 
-def accept_all(server):
-    """Take in who waits: nobody else will accept on a socket that is about to be closed."""
+def close_port(server):
+    """Take in who waits, then refuse: for every process that holds the socket."""
     for listener in list(getattr(server, "_sockets", {}).values()):
         while True:
             try:
@@ -258,6 +258,7 @@ def accept_all(server):
                 break
             connection.setblocking(False)
             server._handle_connection(connection, address)
+        listener.shutdown(socket.SHUT_RDWR)
 
 
 def run_program(words):
