@@ -101,15 +101,15 @@ def test_a_full_disk_is_met_before_any_process_is_touched(deploy, host, release,
     before = serving()
     release(lambda text: text + "# " + "x" * 3 * 2**20 + "\n")
     mount = "/srv/load/releases"
-    host.check_output(f"mkdir /root/full && cp --archive {mount}/. /root/full/")
-    host.check_output(f"mount -t tmpfs -o size=2m tmpfs {mount} && cp --archive /root/full/. {mount}/")
+    host.check_output(f"mkdir /var/full && cp --archive {mount}/. /var/full/")
+    host.check_output(f"mount -t tmpfs -o size=2m tmpfs {mount} && cp --archive /var/full/. {mount}/")
     try:
         code, output = deploy().end()
         assert code == 2
         assert "was not installed, nothing was touched" in output
         assert host.check_output(f"find {mount} -name '*.partial'") == ""
     finally:
-        host.check_output(f"umount --lazy {mount}; rm --recursive /root/full")
+        host.check_output(f"umount --lazy {mount}; rm --recursive /var/full")
     assert serving() == before
     assert deploy().end()[0] == 0
 
