@@ -1,5 +1,6 @@
 """One port of an app without a host: the real keeper, real processes, no systemd."""
 
+import contextlib
 import fcntl
 import http.client
 import json
@@ -114,12 +115,23 @@ class Port:
             if "FDSTOREREMOVE" in words and words["FDNAME"] in self.stored:
                 self.stored.pop(words["FDNAME"]).close()
 
-    def restart(self):
+    def restart(self, word="retire"):
         """What `systemctl restart` does: the keeper hears of it, ends, and another starts."""
-        self.ask(do="retire")
+        if word:
+            self.ask(do=word)
         self.keeper.terminate()
         self.keeper.wait(10)
         self.start()
+
+    def run(self, verb):
+        """The exit code of one of the keeper's commands, as systemd runs them."""
+        command = ["/usr/bin/python3", self.home / "keeper/keeper.py", verb, str(self.number)]
+        return subprocess.run(command, env={"RUNTIME_DIRECTORY": str(self.runtime)}, check=False).returncode
+
+    def processes(self):
+        """Pids of the processes of the releases."""
+        pattern = f"{self.home}/releases/.*tornado_app_runner.py {self.number} "
+        return subprocess.run(["pgrep", "--full", pattern], capture_output=True, text=True).stdout.split()
 
     def ask(self, **message):
         """One command to the keeper, on a connection of its own; the answer."""
@@ -171,6 +183,8 @@ class Port:
     def stop(self):
         """End the keeper and, should it have failed to, what it has started."""
         if self.keeper and self.keeper.poll() is None:
+            with contextlib.suppress(OSError):
+                self.ask(do="stop")
             self.keeper.terminate()
             try:
                 self.keeper.wait(15)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import threading
 import time
 
@@ -107,7 +108,10 @@ def test_a_second_swap_at_the_same_time_is_refused(serving):
     serving.add("two", PROGRAM)
     with serving.connect() as channel:
         serving.tell(channel, do="swap", release="two", hold=True)
-        assert serving.ask(do="swap", release="two")["reason"] == "another swap is under way"
+        assert serving.run("reload") == 1
+        said = f"Refused: port {serving.number} has another swap under way."
+        assert serving.wait_for(lambda: said in serving.log.read_text().splitlines()[-1])
+        assert serving.ask(do="swap", release="two")["reason"] == "has another swap under way"
         assert serving.tell(channel, do="commit")["ok"]
 
 
@@ -143,12 +147,35 @@ def test_a_killed_keeper_leaves_its_process_serving(serving):
     assert '"release"' in serving.get()
 
 
-def test_a_restart_swaps_the_process_without_a_gap(serving):
+def test_a_new_process_does_not_outlive_its_keeper_before_it_accepts(serving):
+    serving.add("hangs", "import time\ntime.sleep(60)\n")
+    running = serving.processes()
+    with serving.connect() as channel:
+        channel.send(b'{"do": "swap", "release": "hangs"}')
+        assert serving.wait_for(lambda: len(serving.processes()) == len(running) + 1)
+        time.sleep(0.5)
+        serving.keeper.kill()
+        serving.keeper.wait()
+    assert serving.wait_for(lambda: serving.processes() == running)
+    serving.start()
+    assert '"release"' in serving.get()
+
+
+@pytest.mark.parametrize("word", ["retire", ""])
+def test_a_restart_swaps_the_process_without_a_gap(serving, word):
     pid = serving.ask(do="status")["pid"]
+    polls = []
+    poll = threading.Thread(target=lambda: polls.append(serving.get("/poll?seconds=3.5")))
+    poll.start()
     with Hammer(serving) as hammer:
-        serving.restart()
+        # systemd leaves the word out where it stops a service in the middle of a reload.
+        serving.restart(word)
         status = serving.ask(do="status")
+        # The new one does not wait for what the old one has in flight.
+        assert polls == []
     assert status["pid"] not in (0, pid)
+    poll.join(10)
+    assert f'"pid": {pid}' in polls[0]
     assert hammer.failures == []
     assert hammer.answers > 20
 
@@ -171,6 +198,22 @@ def test_a_stop_ends_all_processes(serving):
     assert not os.path.exists(f"/proc/{pid}")
 
 
+def test_a_port_that_is_closed_refuses_who_comes_and_answers_who_is_there(serving):
+    answers = []
+    poll = threading.Thread(target=lambda: answers.append(serving.get("/poll?seconds=2")))
+    poll.start()
+    time.sleep(0.5)
+    assert serving.ask(do="close")["ok"]
+    serving.keeper.terminate()
+    assert serving.wait_for(lambda: serving.post("/") is None, seconds=1.5)
+    assert answers == []
+    poll.join(10)
+    assert '"release"' in answers[0]
+    serving.keeper.wait(10)
+    # systemd takes a socket that does not listen for one that has failed.
+    assert serving.listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
+
+
 def test_a_port_without_a_release_waits_for_one(port):
     port.start()
     assert port.ask(do="status")["state"] == "waiting"
@@ -185,6 +228,8 @@ def test_a_port_whose_release_never_starts_takes_another(port):
     port.start()
     assert port.ask(do="status")["state"] == "failing"
     assert port.ask(do="swap", release="one")["ok"]
+    status = port.ask(do="status")
+    assert (status["state"], status["refused"]) == ("serving", "")
 
 
 class Hammer:

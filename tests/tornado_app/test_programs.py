@@ -10,7 +10,7 @@ from port import ROOT, Port
 
 PROGRAMS = ROOT / "tests/samples/programs"
 ANY = ["tutorial.py", "bind_start.py", "add_sockets.py", "second_port.py", "subprocesses.py"]
-ANY += ["own_sigterm.py", "debug.py", "-m packaged"]
+ANY += ["own_sigterm.py", "debug.py", "annotated.py", "-m packaged"]
 CASES = [(main, version) for main in ANY for version in ("3.1.1", tornado.version)]
 # asyncio.run is beyond a Tornado that has loops of its own.
 CASES += [("asyncio_main.py", tornado.version)]
@@ -85,9 +85,16 @@ def test_what_a_program_has_started_ends_with_it(deploy):
     assert int(port.get("/helper")) != helper
 
 
-@pytest.mark.parametrize("version", ["3.1.1", tornado.version])
-def test_a_programs_own_sigterm_handler_is_heard(deploy, version):
-    port = deploy("own_sigterm.py", version)
+@pytest.mark.parametrize(
+    ("main", "version"),
+    [
+        ("own_sigterm.py", "3.1.1"),
+        ("own_sigterm.py", tornado.version),
+        ("own_sigterm_asyncio.py", tornado.version),
+    ],
+)
+def test_a_programs_own_sigterm_handler_is_heard(deploy, main, version):
+    port = deploy(main, version)
     # An idle loop is the hard case: it has to be woken.
     time.sleep(1)
     port.ask(do="swap", release="two")

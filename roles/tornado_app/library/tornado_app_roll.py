@@ -9,8 +9,9 @@ description:
   - Starts the release beside what runs on each port, waits until every one of these processes
     has proven itself, then lets one after the other take over its port. Only then C(current)
     moves, so that a reboot half-way comes up on what was proven.
-  - The first refusal calls all of them off, turns back the ports that had taken over, marks the
-    release as bad in releases.jsonl and fails with the reason and the program's last lines.
+  - The first refusal calls all of them off, turns back the ports that had taken over, and fails
+    with the reason and the program's last lines. A release that is itself to blame is marked as bad
+    in releases.jsonl.
   - A port that runs the release already is not touched.
 options:
   name: {type: str, required: true, description: "The app's name."}
@@ -41,14 +42,18 @@ from ansible.module_utils.tornado_app_host import ask, connect, look, running
 
 LINES = 12  # of the journal, shown when a release is refused
 MARGIN = 30  # seconds beyond a release's own limits before a keeper counts as stuck
+RESTART = 10  # seconds that a keeper may take that is just being restarted
 
 
 class Refusal(Exception):
-    """A release that a port did not take: the port, why, and whose last lines say more."""
+    """A release that a port did not take: the port, why, and whose last lines say more.
 
-    def __init__(self, port, reason, pid=0):
+    pid: the release's process, or 0. bad: whether the release is to blame.
+    """
+
+    def __init__(self, port, reason, pid=0, bad=False):
         super().__init__(f"port {port} {reason}")
-        self.pid = pid
+        self.pid, self.bad = pid, bad
 
 
 def systemctl(*words):
@@ -79,8 +84,6 @@ class Roll:
             systemctl("enable", f"{self.unit}.target", *disabled)
         for port in ports:
             one = known.get(str(port), {})
-            if one.get("socket_outdated"):
-                systemctl("stop", f"{names[port]}.service", f"{names[port]}.socket")
             if one.get("outdated") or one.get("state") == "stuck":
                 systemctl("restart", f"{names[port]}.service")
         systemctl("start", f"{self.unit}.target", *[f"{name}.service" for name in names.values()])
@@ -92,23 +95,34 @@ class Roll:
     def prepare(self, ports):
         """Start the release on each port, beside what runs there, and wait for its health."""
         for port in ports:
+            self.channels[port] = self.reach(port)
+            self.tell(port, do="swap", release=self.release, hold=True)
+
+    def reach(self, port):
+        """A connection to a port's keeper, which may be just restarting."""
+        end = time.monotonic() + RESTART
+        while True:
             try:
-                self.channels[port] = connect(self.name, port, self.patience)
-                answer = ask(self.channels[port], do="swap", release=self.release, hold=True)
-            except (OSError, ValueError) as problem:
-                raise Refusal(port, f"has a keeper that does not answer ({problem})") from problem
-            if not answer["ok"]:
-                raise Refusal(port, answer["reason"], answer["pid"])
+                return connect(self.name, port, self.patience)
+            except OSError as problem:
+                if time.monotonic() > end:
+                    raise Refusal(port, f"has no keeper ({problem})") from problem
+            time.sleep(0.2)
+
+    def tell(self, port, **message):
+        """One command to the keeper of a prepared port; its answer, if that is a yes."""
+        try:
+            answer = ask(self.channels[port], **message)
+        except (OSError, ValueError) as problem:
+            raise Refusal(port, f"has a keeper that has ended or is stuck ({problem})") from problem
+        if not answer["ok"]:
+            raise Refusal(port, answer["reason"], answer["pid"], answer["bad"])
+        return answer
 
     def commit(self, ports):
         """Let the prepared processes take over, one after the other."""
         for port in ports:
-            try:
-                answer = ask(self.channels[port], do="commit")
-            except (OSError, ValueError) as problem:
-                raise Refusal(port, f"has a keeper that does not answer ({problem})") from problem
-            if not answer["ok"]:
-                raise Refusal(port, answer["reason"], answer["pid"])
+            answer = self.tell(port, do="commit")
             self.swapped.append({"port": port, "begun": time.monotonic(), **answer})
 
     def hang_up(self):
@@ -118,29 +132,38 @@ class Roll:
         self.channels = {}
 
     def turn_back(self):
-        """Give the ports that had taken over what they ran before; stop what ran nothing."""
-        for one in self.swapped:
-            if one["old"]:
-                self.swap_back(one["port"], one["old"])
-        new = [port for port in look(self.name)["ports"] if port not in self.before["ports"]]
+        """Give the ports that have taken over what they ran before; stop what ran nothing."""
+        self.move_current(self.before["current"])
+        new = []
+        for port, one in look(self.name)["ports"].items():
+            before = self.before["ports"].get(port)
+            back = before and (before["release"] or self.before["current"])
+            if not back:
+                new += [f"{self.unit}@{port}.{kind}" for kind in ("socket", "service")]
+            elif one["release"] == self.release != back:
+                self.swap_back(port, back)
         if new:
-            words = [f"{self.unit}@{port}.{kind}" for port in new for kind in ("socket", "service")]
-            systemctl("disable", "--now", *words)
+            with contextlib.suppress(Refusal):
+                systemctl("disable", "--now", *new)
 
     def swap_back(self, port, release):
         """Let a port take what it ran before; one that refuses even that goes on with the new."""
-        with contextlib.suppress(OSError, ValueError), connect(self.name, port, self.patience) as channel:
+        with (
+            contextlib.suppress(OSError, ValueError, Refusal),
+            self.reach(port) as channel,
+        ):
             ask(channel, do="swap", release=release)
 
-    def move_current(self):
-        """Name the release for the next start of any port, in one step."""
+    def move_current(self, release):
+        """Name a release for the next start of any port, in one step; "": none."""
         link = f"{self.home}/current"
-        if self.before["current"] == self.release:
+        if release and os.path.realpath(link) == f"{self.home}/releases/{release}":
             return
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(f"{link}.new")
-        os.symlink(f"releases/{self.release}", f"{link}.new")
-        os.replace(f"{link}.new", link)
+            os.unlink(f"{link}.new" if release else link)
+        if release:
+            os.symlink(f"releases/{release}", f"{link}.new")
+            os.replace(f"{link}.new", link)
         # On disk, before anybody relies on it.
         folder = os.open(self.home, os.O_RDONLY)
         os.fsync(folder)
@@ -182,12 +205,13 @@ class Roll:
         ]
 
 
-def last_lines(pid):
-    """What a process last said into the journal."""
+def last_lines(pid, begun):
+    """What a process that was started since then last said into the journal."""
     if not pid:
         return []
     subprocess.run(["journalctl", "--sync"], capture_output=True, check=False)
-    words = ["journalctl", f"_PID={pid}", "--output=cat", "--no-pager", f"--lines={LINES}"]
+    words = ["journalctl", f"_PID={pid}", f"--since=@{int(begun)}", "--output=cat", "--no-pager"]
+    words.append(f"--lines={LINES}")
     text = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False).stdout
     return text.splitlines()
 
@@ -202,7 +226,6 @@ def due(before, release, ports):
         or not one.get("enabled")
         or one.get("socket") != "active"
         or one.get("outdated")
-        or one.get("socket_outdated")
     ]
 
 
@@ -217,6 +240,7 @@ def roll(module):
     if module.check_mode or not changed:
         lines = [f"port {port}: would run {release}" for port in touched]
         return {"changed": changed, "lines": lines, "swapped": []}
+    begun = time.time()
     this = Roll(name, release, before)
     origin = {"source": params["source"], "who": params["who"]}
     try:
@@ -225,7 +249,7 @@ def roll(module):
         waiting = this.waiting(ports)
         this.prepare(waiting)
         this.commit(waiting)
-        this.move_current()
+        this.move_current(release)
         # A keeper that was killed just now has come up with what "current" named then.
         for port in this.waiting(ports):
             this.prepare([port])
@@ -233,10 +257,11 @@ def roll(module):
     except Refusal as problem:
         this.hang_up()
         this.turn_back()
-        this.record(event="refused", reason=str(problem), **origin)
+        if problem.bad:
+            this.record(event="refused", reason=str(problem), **origin)
         goes_on = f"release {before['current']} goes on" if before["current"] else "none ran before"
         text = f"{name}: release {release} was not taken ({goes_on}): {problem}."
-        return {"failed": True, "msg": text, "reason": str(problem), "log": last_lines(problem.pid)}
+        return {"failed": True, "msg": text, "reason": str(problem), "log": last_lines(problem.pid, begun)}
     this.hang_up()
     if unrecorded:
         this.record(event=params["event"], **origin)

@@ -231,6 +231,8 @@ def table(status):
                 sources.get(one["release"], "-"),
             )
         )
+        if one["socket_outdated"]:
+            notes.append(f"port {port} has a changed socket unit, which counts from the next boot on")
         if one["refused"]:
             notes.append(f"port {port} refused: {one['refused']}")
         for old in one["draining"]:

@@ -8,6 +8,10 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from typing import Any, Self
+
+Message = dict[str, Any]  # one packet between keeper and runner, from JSON
 
 PROBE_TIMEOUT = 5.0  # seconds for one answer of the health path
 PROBE_INTERVAL = 0.25  # seconds between two probes of a process that shall prove itself
@@ -18,19 +22,20 @@ GRACE = 5.0  # seconds between "my requests are done" and SIGKILL
 STARTING, PROVEN, SERVING, DRAINING, ENDED = "starting", "proven", "serving", "draining", "ended"
 
 
-def settings_of(release):
+def settings_of(release: str) -> dict[str, Any]:
     """What the release in a folder says of itself. OSError, ValueError: there is none.
 
     health_path; in seconds start_timeout, settle_time, drain_timeout, watchdog (0: off).
     """
     with open(os.path.join(release, ".release", "settings.json"), encoding="utf-8") as file:
-        return json.load(file)
+        settings: dict[str, Any] = json.load(file)
+    return settings
 
 
 class Probe:
     """One health check, on a connection that nobody but this process can answer."""
 
-    def __init__(self, child, path):
+    def __init__(self, child: "Child", path: str) -> None:
         self.begun = time.monotonic()
         self.answer = b""
         self.near, far = socket.socketpair()
@@ -40,7 +45,7 @@ class Probe:
         child.send({"do": "probe"}, far)
         far.close()
 
-    def read(self):
+    def read(self) -> str | None:
         """None while there is no answer, "" if the process is well, else what is wrong."""
         try:
             data = self.near.recv(4096)
@@ -58,17 +63,26 @@ class Probe:
             return "gave no HTTP answer"
         return "" if words[1] == b"200" else f"answered {words[1].decode('latin-1')}, not 200"
 
-    def close(self):
+    def close(self) -> None:
         self.near.close()
 
 
 class Child:
     """A process on the port, started by this keeper or by the one before it.
 
-    port: int. release: the folder. control: our end of the channel to its runner.
+    release: the folder. control: our end of the channel to its runner. popen: None where
+    an earlier keeper has started it.
     """
 
-    def __init__(self, port, release, settings, control, pid, popen=None):
+    def __init__(
+        self,
+        port: int,
+        release: str,
+        settings: dict[str, Any],
+        control: socket.socket,
+        pid: int,
+        popen: subprocess.Popen[bytes] | None = None,
+    ) -> None:
         self.port, self.release, self.settings = port, release, settings
         self.control, self.pid, self.popen = control, pid, popen
         self.control.setblocking(False)
@@ -78,20 +92,20 @@ class Child:
         self.listens = False  # whether the program has asked for its port
         self.reason = ""  # why this process is not to be trusted
         self.wrong = ""  # what the last health check found
-        self.others = []  # further ports that the program has opened
-        self.load = {}  # what the runner last said: requests, connections, websockets
-        self.probe = None
+        self.others: list[int] = []  # further ports that the program has opened
+        self.load: dict[str, int] = {}  # what the runner last said: requests, connections, websockets
+        self.probe: Probe | None = None
         self.next_probe = 0.0
         self.asked = self.answered = time.monotonic()  # the last ping, the last answer
         self.unknown = False  # adopted, and not heard of yet
-        self.drain_begun = None
-        self.deadline = None  # when it is killed, whatever it does
+        self.drain_begun = 0.0
+        self.deadline: float | None = None  # when it is killed, whatever it does
         self.forced = False  # whether that was necessary
         self.killed = False
-        self.exit_status = None
+        self.exit_status: int | None = None
 
     @classmethod
-    def start(cls, port, release, listener):
+    def start(cls, port: int, release: str, listener: socket.socket) -> Self:
         """Start the release on the kept socket. OSError: it can't be started."""
         settings = settings_of(release)
         control, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -113,7 +127,7 @@ class Child:
         return child
 
     @classmethod
-    def adopt(cls, port, release, pid, control):
+    def adopt(cls, port: int, release: str, pid: int, control: socket.socket) -> Self:
         """Take over a process that an earlier keeper started. OSError: it has ended."""
         child = cls(port, release, settings_of(release), control, pid)
         child.listens = child.unknown = True
@@ -122,11 +136,11 @@ class Child:
         return child
 
     @property
-    def name(self):
+    def name(self) -> str:
         """What systemd stores the channel by; an adopting keeper learns all from it."""
         return f"child-{self.pid}-{os.path.basename(self.release)}"
 
-    def send(self, message, handed=None):
+    def send(self, message: Message, handed: socket.socket | None = None) -> None:
         """Tell the runner something, with a socket or without; a dead one hears nothing."""
         rights = []
         if handed is not None:
@@ -135,7 +149,7 @@ class Child:
         with contextlib.suppress(OSError):
             self.control.sendmsg([json.dumps(message).encode()], rights)
 
-    def messages(self):
+    def messages(self) -> Iterator[Message]:
         """What the runner has said since."""
         while True:
             try:
@@ -146,7 +160,7 @@ class Child:
                 return
             yield json.loads(data)
 
-    def hear(self, message):
+    def hear(self, message: Message) -> None:
         """Note what one message says."""
         self.answered = time.monotonic()
         self.load = message.get("load", self.load)
@@ -159,7 +173,7 @@ class Child:
         elif message["is"] == "drained":
             self.deadline = min(self.deadline or self.answered + GRACE, self.answered + GRACE)
 
-    def prove(self, now):
+    def prove(self, now: float) -> None:
         """Ask for its health until it is PROVEN, and on until it SERVES or has failed."""
         if self.state not in (STARTING, PROVEN) or self.reason:
             return
@@ -179,7 +193,7 @@ class Child:
         elif self.listens and now >= self.next_probe:
             self.probe = Probe(self, path)
 
-    def why_not_proven(self):
+    def why_not_proven(self) -> str:
         """What was missing until its time was up."""
         limit = f"within {self.settings['start_timeout']} s"
         if self.listens:
@@ -187,24 +201,24 @@ class Child:
         elsewhere = f" (it listens on {', '.join(map(str, self.others))})" if self.others else ""
         return f"did not listen on port {self.port} {limit}{elsewhere}"
 
-    def settled(self, now):
+    def settled(self, now: float) -> bool:
         """Whether it has stayed well for long enough to be let at the port."""
         return self.state == PROVEN and now - self.since >= self.settings["settle_time"] and not self.probe
 
-    def ping(self, now):
+    def ping(self, now: float) -> bool:
         """Ask whether its loop turns; True if it has not turned for too long.
 
-        Asked every quarter of the watchdog's time and given three quarters to answer,
-        so that a process is replaced at the latest when that time is over.
+        Asked every eighth of the watchdog's time and given three quarters to answer, by a
+        keeper that looks every sixteenth: a process is replaced within that time.
         """
         limit = self.settings["watchdog"]
-        if now - self.asked >= (limit or 20) / 4 and self.answered >= self.asked:
+        if now - self.asked >= (limit or 40) / 8 and self.answered >= self.asked:
             self.asked = now
             self.send({"do": "ping"})
         late = self.answered < self.asked and now - self.asked > limit * 0.75
         return bool(limit) and late and not self.killed
 
-    def drain(self, now, successor=None, close=False):
+    def drain(self, now: float, successor: "Child | None" = None, close: bool = False) -> None:
         """Let it finish what it has; idle connections go to the successor, if there is one.
 
         close: the port goes as well. Who still connects is refused at once, and so asks
@@ -222,12 +236,12 @@ class Child:
         if handed:
             handed.close()
 
-    def prefer_to_kill(self, first):
+    def prefer_to_kill(self, first: bool) -> None:
         """Tell the kernel whom to kill when memory runs out: the newcomer first."""
         with contextlib.suppress(OSError), open(f"/proc/{self.pid}/oom_score_adj", "w") as file:
             file.write("500" if first else "0")
 
-    def has_ended(self):
+    def has_ended(self) -> bool:
         """Whether the process is gone."""
         if self.state == ENDED:
             return True
@@ -243,7 +257,7 @@ class Child:
                 pass
         return True
 
-    def close(self):
+    def close(self) -> None:
         """After its end: tell what it has started to go as well, and forget it."""
         self.signal_group(signal.SIGTERM)
         self.state, self.since = ENDED, time.monotonic()
@@ -252,17 +266,27 @@ class Child:
         if self.probe:
             self.probe.close()
 
-    def kill(self):
+    def kill(self) -> None:
         """End it at once, and what it has started."""
         self.killed = True
         self.signal_group(signal.SIGKILL)
 
-    def signal_group(self, number):
+    def is_alone(self) -> bool:
+        """After its end: whether nothing is left of what it has started."""
+        try:
+            os.killpg(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            pass
+        return False
+
+    def signal_group(self, number: signal.Signals) -> None:
         """Signal the process and what it has started."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
-    def how_it_ended(self):
+    def how_it_ended(self) -> str:
         """The end in words: "exited with status 1"."""
         if self.exit_status is None:
             return "ended"

@@ -6,11 +6,13 @@ They connect to /run/tornado-<app>/PORT.sock, one JSON object a packet:
     {"do": "swap", "release": ID, "hold": true}    prepare a process; answered when proven
     {"do": "commit"}                               let it take over; answered when done
     {"do": "swap", "release": ID}                  both at once
+    {"do": "stop"}                                 a stop follows
     {"do": "retire"}                               a restart follows
     {"do": "close"}                                a stop follows, of the socket as well
 
-Every answer has "ok", and "reason" when that is false. A swap whose client hangs up
-before the commit is called off.
+Every answer has "ok". Where that is false, "reason" completes a sentence that begins with
+the port, "bad" says whether the release is to blame, and "pid" is its process or 0. A swap
+whose client hangs up before the commit is called off.
 """
 
 import contextlib
@@ -18,9 +20,11 @@ import json
 import os
 import socket
 import subprocess
+from collections.abc import Iterator
+from typing import Any
 
 
-def command_socket(path):
+def command_socket(path: str) -> socket.socket:
     """The socket that clients connect to; a dead keeper's leftover makes room."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listener.setblocking(False)
@@ -35,13 +39,13 @@ def command_socket(path):
 class Client:
     """One connection to the command socket."""
 
-    def __init__(self, channel):
+    def __init__(self, channel: socket.socket) -> None:
         self.channel = channel
         self.channel.setblocking(False)
         self.by_hand = False
         self.last_words = ""
 
-    def requests(self):
+    def requests(self) -> Iterator[dict[str, Any] | None]:
         """What it has asked since; None at its end."""
         while True:
             try:
@@ -59,13 +63,13 @@ class Client:
                 request = {}
             yield request if isinstance(request, dict) else {}
 
-    def send(self, answer):
+    def send(self, answer: dict[str, Any]) -> None:
         # One that has hung up is noticed at the next look.
         with contextlib.suppress(OSError):
             self.channel.send(json.dumps(answer).encode())
 
 
-def reload(port, runtime):
+def reload(port: int, runtime: str) -> int:
     """One swap to the current release; the exit code for systemctl."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
         channel.connect(os.path.join(runtime, f"{port}.sock"))
@@ -75,18 +79,17 @@ def reload(port, runtime):
     return 0 if answer["ok"] else 1
 
 
-def stop(unit, port, runtime):
+def stop(unit: str, port: int, runtime: str) -> int:
     """Before SIGTERM: tell the keeper what systemd is about to do, besides this stop."""
     words = ["systemctl", "list-jobs", "--plain", "--no-legend"]
     text = subprocess.run(words, capture_output=True, text=True, check=False).stdout
     jobs = {line.split()[1]: line.split()[2] for line in text.splitlines() if len(line.split()) > 2}
-    verb = "retire" if jobs.get(unit) == "restart" else ""
-    if not verb and jobs.get(unit.replace(".service", ".socket")) == "stop":
+    verb = "retire" if jobs.get(unit) == "restart" else "stop"
+    if jobs.get(unit.replace(".service", ".socket")) in ("stop", "restart"):
         verb = "close"
-    if verb:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
-            channel.settimeout(5)
-            channel.connect(os.path.join(runtime, f"{port}.sock"))
-            channel.send(json.dumps({"do": verb}).encode())
-            channel.recv(4096)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
+        channel.settimeout(5)
+        channel.connect(os.path.join(runtime, f"{port}.sock"))
+        channel.send(json.dumps({"do": verb}).encode())
+        channel.recv(4096)
     return 0

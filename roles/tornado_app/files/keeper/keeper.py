@@ -20,10 +20,11 @@ import signal
 import socket
 import sys
 import time
+from typing import Any
 
-from child import DRAINING, ENDED, GRACE, PROVEN, SERVING, Child
+from child import DRAINING, ENDED, GRACE, PROVEN, SERVING, Child, Message
 from commands import Client, command_socket, reload, stop
-from systemd import Manager, inherited
+from systemd import Manager, deafen, inherited
 
 TICK = 0.02  # seconds between two looks while something is under way
 REST = 1.0  # seconds between two looks otherwise
@@ -32,7 +33,7 @@ TAKE_OVER = 5.0  # seconds that a proven process may take to accept
 ERROR, WARNING, NOTICE = 3, 4, 5  # sd-daemon(3): priorities of the journal
 
 
-def log(priority, text):
+def log(priority: int, text: str) -> None:
     """One line into the journal."""
     print(f"<{priority}>{text}", file=sys.stderr, flush=True)
 
@@ -43,10 +44,10 @@ class Swap:
     client: who asked, or None for the keeper itself. hold: wait for the client's commit.
     """
 
-    def __init__(self, child, client=None, hold=False):
+    def __init__(self, child: Child, client: Client | None = None, hold: bool = False) -> None:
         self.child, self.client, self.hold = child, client, hold
-        self.accept_sent = None
-        self.seconds = None  # from its start to its first good answer
+        self.accept_sent: float | None = None
+        self.seconds: float | None = None  # from its start to its first good answer
 
 
 class Keeper:
@@ -56,27 +57,31 @@ class Keeper:
     clients connect to.
     """
 
-    def __init__(self, home, port, listener, commands, manager):
+    def __init__(
+        self, home: str, port: int, listener: socket.socket, commands: socket.socket, manager: Manager
+    ) -> None:
         self.home, self.port, self.listener = home, port, listener
         self.commands, self.manager = commands, manager
         self.selector = selectors.DefaultSelector()
         self.selector.register(commands, selectors.EVENT_READ)
-        self.clients = []
-        self.serving = None
+        self.clients: list[Client] = []
+        self.serving: Child | None = None
         self.release = ""  # id that the port last served
-        self.swap = None  # what a client has asked for
-        self.recovery = None  # a process in place of one that has ended
+        self.swap: Swap | None = None  # what a client has asked for
+        self.recovery: Swap | None = None  # a process in place of one that has ended
         self.retry_at = 0.0
-        self.draining = []
-        self.doomed = []  # refused and killed, not gone yet
-        self.ended = []  # groups of ended processes, until nothing is left of them
-        self.drains = []  # how the last drains went, for who asks
-        self.ports = {}  # further sockets of the program: name -> socket
+        self.draining: list[Child] = []
+        self.doomed: list[Child] = []  # refused and killed, not gone yet
+        self.ended: list[Child] = []  # groups of ended processes, until nothing is left of them
+        self.drains: list[dict[str, Any]] = []  # how the last drains went, for who asks
+        self.ports: dict[str, socket.socket] = {}  # further sockets of the program: name -> socket
         self.restarts = 0
         self.refused = ""
         self.ready = self.stop_asked = self.stopping = False
-        self.retired = self.closing = False  # what follows a stop: a restart, or no port at all
-        self.late_lines = []  # (when, text): after systemd's own lines
+        # What a stop is about. A SIGTERM without a word may be a restart: where none follows,
+        # the process drains by itself as soon as systemd lets its channel go.
+        self.verb = "retire"
+        self.late_lines: list[tuple[float, str]] = []  # (when, text): after systemd's own lines
         self.wake, self.waker = socket.socketpair()
         for one in (self.wake, self.waker):
             one.setblocking(False)
@@ -84,8 +89,8 @@ class Keeper:
 
     # Start, end, and every turn in between.
 
-    def adopt(self, stored):
-        """Take over what an earlier keeper left: [(name, socket)]."""
+    def adopt(self, stored: list[tuple[str, socket.socket]]) -> None:
+        """Take over what an earlier keeper left with systemd, by name."""
         found = []
         for name, channel in stored:
             kind, _dash, rest = name.partition("-")
@@ -103,14 +108,14 @@ class Keeper:
             if self.serving:
                 self.drain(self.serving, child)
             self.serving, self.release = child, os.path.basename(child.release)
-        if found:
+        if self.serving:
             log(NOTICE, f"Took over process {self.serving.pid} of release {self.release}.")
 
-    def run(self):
+    def run(self) -> None:
         """Serve until systemd says that it is enough."""
         begun = time.monotonic()
         fed = 0.0
-        while not (self.stopping and not self.children()):
+        while not (self.stopping and not self.children() and not self.ended):
             now = time.monotonic()
             self.turn(now)
             unknown = self.serving and self.serving.unknown and now - begun < TAKE_OVER
@@ -122,19 +127,23 @@ class Keeper:
                 fed = now
                 self.manager.tell("WATCHDOG=1")
             busy = self.swap or self.recovery or self.draining or self.late_lines or not self.ready
-            rest = min(REST, self.manager.watchdog / 2 or REST)
+            watchdog = self.serving.settings["watchdog"] if self.serving else 0
+            rest = min(REST, self.manager.watchdog / 2 or REST, watchdog / 16 or REST)
             self.selector.select(TICK if busy or self.stopping or not self.serving else rest)
             with contextlib.suppress(BlockingIOError):
                 self.wake.recv(64)
+        if self.verb == "close":
+            # Its processes have shut it; systemd would call a socket failed that does not listen.
+            self.listener.listen(1)
 
-    def turn(self, now):
+    def turn(self, now: float) -> None:
         """Hear everybody, then do what is due."""
-        if self.stop_asked and not self.stopping:
-            self.stop()
         self.hear_clients()
         for child in self.children():
             for message in child.messages():
                 self.hear(child, message)
+        if self.stop_asked and not self.stopping:
+            self.stop()
         self.reap(now)
         for swap in (self.recovery, self.swap):
             if swap:
@@ -148,55 +157,58 @@ class Keeper:
         while self.late_lines and now >= self.late_lines[0][0]:
             log(ERROR, self.late_lines.pop(0)[1])
 
-    def ask_to_stop(self, *_signal):
+    def ask_to_stop(self, *_signal: object) -> None:
         """SIGTERM: all that may happen between any two lines."""
         self.stop_asked = True
 
-    def stop(self):
+    def stop(self) -> None:
         """Drain and end. Where another keeper follows, leave the process to it."""
         self.stopping = True
         for swap in (self.swap, self.recovery):
             if swap:
-                self.call_off(swap, "the service is being stopped")
-        if self.serving and self.retired:
+                self.discard(swap)
+                self.answer(swap.client, ok=False, bad=False, reason="is being stopped", pid=0)
+        if self.serving and self.verb == "retire":
             self.serving.send({"do": "retire"})
-            self.serving, self.draining, self.doomed = None, [], []
+            self.serving, self.draining, self.doomed, self.ended = None, [], [], []
         elif self.serving:
-            patience = self.serving.settings["drain_timeout"] + 2 * GRACE
+            patience = self.serving.settings["drain_timeout"] + 3 * GRACE
             self.manager.tell("STOPPING=1", f"EXTEND_TIMEOUT_USEC={int(patience * 1e6)}")
-            self.drain(self.serving, None, close=self.closing)
+            if self.verb == "close":
+                deafen(self.listener)
+            self.drain(self.serving, None, close=self.verb == "close")
             self.serving = None
 
     # Processes.
 
-    def path(self, release):
+    def path(self, release: str) -> str:
         """A release's folder."""
         return os.path.join(self.home, "releases", release)
 
-    def current(self):
+    def current(self) -> str:
         """The release that "current" names, or ""."""
         try:
             return os.path.basename(os.readlink(os.path.join(self.home, "current")))
         except OSError:
             return ""
 
-    def children(self):
+    def children(self) -> list[Child]:
         """All processes that have not ended."""
         swaps = [swap.child for swap in (self.swap, self.recovery) if swap]
         return [*([self.serving] if self.serving else []), *swaps, *self.draining, *self.doomed]
 
-    def watch(self, child):
+    def watch(self, child: Child) -> None:
         """Wake up when it says something, or ends."""
         self.selector.register(child.control, selectors.EVENT_READ)
         self.selector.register(child.pidfd, selectors.EVENT_READ)
 
-    def start(self, release, client=None, hold=False):
+    def start(self, release: str, client: Client | None = None, hold: bool = False) -> Swap:
         """A new process of a release on its way to the port: the Swap, or OSError."""
         child = Child.start(self.port, self.path(release), self.listener)
         self.watch(child)
         return Swap(child, client, hold)
 
-    def hear(self, child, message):
+    def hear(self, child: Child, message: Message) -> None:
         """What a runner says."""
         if message["is"] == "wants":
             self.lend(child, message["address"], message["port"])
@@ -214,7 +226,7 @@ class Keeper:
         elif message["retiring"] and not self.recovery:
             self.recover(now)
 
-    def lend(self, child, address, port):
+    def lend(self, child: Child, address: str, port: int) -> None:
         """A further port of the program: opened once, kept, and lent to each process."""
         name = f"port-{port}-{address.replace(':', '_')}"
         try:
@@ -228,7 +240,16 @@ class Keeper:
         child.others.append(port)
         child.send({"do": "take"}, self.ports[name])
 
-    def recover(self, now):
+    def close_ports(self) -> None:
+        """Close the further ports that no process asks for any more."""
+        if any(child.popen is None for child in self.children()):
+            return  # what an earlier keeper has lent is not known
+        used = {port for child in self.children() for port in child.others}
+        for name in [name for name in self.ports if int(name.split("-")[1]) not in used]:
+            self.manager.forget(name)
+            self.ports.pop(name).close()
+
+    def recover(self, now: float) -> None:
         """Start a process where none serves, or where a restart has asked for a new one."""
         proven = "" if self.serving else self.release
         release = proven if proven and os.path.isdir(self.path(proven)) else self.current()
@@ -242,7 +263,7 @@ class Keeper:
         except (OSError, ValueError) as problem:
             self.refuse(None, release, f"can't be started ({problem})")
 
-    def reap(self, now):
+    def reap(self, now: float) -> None:
         """Notice who has ended, and end who has had its time."""
         for child in self.children():
             if child.state != ENDED and child.has_ended():
@@ -250,11 +271,12 @@ class Keeper:
             elif child.deadline and now > child.deadline:
                 child.deadline, child.forced = now + GRACE, True
                 child.kill()
-        for child in [one for one in self.ended if now - one.since > GRACE]:
-            child.kill()
-            self.ended.remove(child)
+        for child in list(self.ended):
+            if child.is_alone() or now - child.since > GRACE:
+                child.kill()
+                self.ended.remove(child)
 
-    def bury(self, child, now):
+    def bury(self, child: Child, now: float) -> None:
         """A process has ended: note what that means."""
         self.selector.unregister(child.control)
         self.selector.unregister(child.pidfd)
@@ -265,6 +287,7 @@ class Keeper:
             self.doomed.remove(child)
         elif child in self.draining:
             self.draining.remove(child)
+            self.close_ports()
             seconds = round(now - child.drain_begun, 1)
             self.drains = [*self.drains[-9:], {"pid": child.pid, "seconds": seconds, "forced": child.forced}]
         elif child is self.serving:
@@ -276,14 +299,14 @@ class Keeper:
                 f"Process {child.pid} of release {self.release} {child.how_it_ended()}: starting another.",
             )
 
-    def drain(self, child, successor, close=False):
+    def drain(self, child: Child, successor: Child | None, close: bool = False) -> None:
         """Begin the end of a process."""
         child.drain(time.monotonic(), successor, close)
         self.draining.append(child)
 
     # Swaps.
 
-    def advance(self, swap, now):
+    def advance(self, swap: Swap, now: float) -> None:
         """Bring a new process one step nearer to the port."""
         child = swap.child
         if child.state == ENDED:
@@ -307,7 +330,7 @@ class Keeper:
                 swap.accept_sent = now
                 child.send({"do": "accept"})
 
-    def take_over(self, swap, now):
+    def take_over(self, swap: Swap, now: float) -> None:
         """The new process accepts: the old one has done its work."""
         child, old = swap.child, self.serving
         before = os.path.basename(old.release) if old else ""
@@ -318,8 +341,8 @@ class Keeper:
         if old:
             self.drain(old, child)
         self.end(swap)
-        if swap is not self.recovery and self.recovery:
-            self.call_off(self.recovery, "another process was first")
+        if self.recovery:
+            self.discard(self.recovery)  # this one was first
         log(NOTICE, f"Release {self.release} serves, process {child.pid}, ready after {swap.seconds} s.")
         self.say_status()
         self.answer(
@@ -331,16 +354,23 @@ class Keeper:
             seconds=swap.seconds,
         )
 
-    def call_off(self, swap, reason):
-        """A new process is not taken; who serves goes on."""
-        release = os.path.basename(swap.child.release)
-        swap.child.kill()
-        self.end(swap)
-        if swap.child.state != ENDED:
-            self.doomed.append(swap.child)
-        self.refuse(swap.client, release, reason, swap.child.pid)
+    def call_off(self, swap: Swap, reason: str) -> None:
+        """A new process is not taken, and that is its own fault; who serves goes on."""
+        self.discard(swap)
+        self.refuse(swap.client, os.path.basename(swap.child.release), reason, swap.child.pid)
 
-    def refuse(self, client, release, reason, pid=0):
+    def discard(self, swap: Swap) -> None:
+        """Forget a swap and end its process; gently, if that may have accepted already."""
+        self.end(swap)
+        if swap.child.state == ENDED:
+            return
+        if swap.accept_sent is not None:
+            self.drain(swap.child, self.serving)
+        else:
+            swap.child.kill()
+            self.doomed.append(swap.child)
+
+    def refuse(self, client: Client | None, release: str, reason: str, pid: int = 0) -> None:
         """Say that a release is not taken, and why: to the journal, to systemd, to who asked."""
         self.refused = f"release {release} {reason}"
         goes_on = f" Release {self.release} goes on." if self.serving else ""
@@ -350,9 +380,9 @@ class Keeper:
         else:
             log(ERROR, text)
         self.say_status()
-        self.answer(client, ok=False, reason=reason, pid=pid)
+        self.answer(client, ok=False, bad=True, reason=reason, pid=pid)
 
-    def end(self, swap):
+    def end(self, swap: Swap) -> None:
         """Forget a swap that is over."""
         if swap is self.swap:
             self.swap = None
@@ -360,14 +390,14 @@ class Keeper:
             self.recovery = None
             self.retry_at = time.monotonic() + RETRY
 
-    def say_status(self):
+    def say_status(self) -> None:
         """The line that `systemctl status` shows."""
         text = f"Release {self.release} on port {self.port}" if self.serving else "No release serves"
         self.manager.tell(f"STATUS={text}{'; refused: ' + self.refused if self.refused else ''}")
 
     # Clients.
 
-    def hear_clients(self):
+    def hear_clients(self) -> None:
         """Accept who knocks, and do what they ask."""
         while True:
             try:
@@ -383,44 +413,47 @@ class Keeper:
                 else:
                     self.obey(client, request)
 
-    def hang_up(self, client):
+    def hang_up(self, client: Client) -> None:
         """A client is gone: what it has not committed is called off."""
         self.selector.unregister(client.channel)
         client.channel.close()
         self.clients.remove(client)
         if self.swap and self.swap.client is client and self.swap.accept_sent is None:
-            self.call_off(self.swap, "was called off")
+            self.discard(self.swap)
         if client.last_words:
             self.late_lines.append((time.monotonic() + 0.3, client.last_words))
 
-    def obey(self, client, request):
+    def obey(self, client: Client, request: dict[str, Any]) -> None:
         """One request of a client."""
         verb = request.get("do")
         if verb == "status":
             self.answer(client, ok=True, **self.status())
-        elif verb in ("retire", "close"):
-            self.retired, self.closing = verb == "retire", verb == "close"
+        elif verb in ("stop", "retire", "close"):
+            self.verb = verb
             self.answer(client, ok=True)
         elif verb == "commit" and self.swap and self.swap.client is client:
             self.swap.hold = False
-        elif verb == "swap" and not self.swap and not self.stopping:
+        elif verb == "swap":
             client.by_hand = bool(request.get("by_hand"))
             release = request.get("release") or self.current()
+            if self.swap or self.stopping:
+                reason = "is being stopped" if self.stopping else "has another swap under way"
+                client.last_words = f"Refused: port {self.port} {reason}." if client.by_hand else ""
+                self.answer(client, ok=False, bad=False, reason=reason, pid=0)
+                return
             try:
                 self.swap = self.start(release, client, bool(request.get("hold")))
             except (OSError, ValueError) as problem:
                 self.refuse(client, release, f"can't be started ({problem})")
         else:
-            self.answer(
-                client, ok=False, reason="another swap is under way" if self.swap else "no such swap", pid=0
-            )
+            self.answer(client, ok=False, bad=False, reason="has no such swap", pid=0)
 
-    def answer(self, client, **answer):
+    def answer(self, client: Client | None, **answer: Any) -> None:
         """Tell a client; one that has hung up hears nothing."""
         if client in self.clients:
             client.send(answer)
 
-    def status(self):
+    def status(self) -> dict[str, Any]:
         """What the port runs. Times in seconds, "since" since 1970."""
         now = time.monotonic()
         child = self.serving
@@ -440,13 +473,13 @@ class Keeper:
         }
 
 
-def started(pid):
+def started(pid: int) -> int:
     """When a process began, in clock ticks since boot."""
     with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
         return int(file.read().rpartition(")")[2].split()[19])
 
 
-def serve(home, port, runtime):
+def serve(home: str, port: int, runtime: str) -> None:
     """Be the main process of the service."""
     manager = Manager()
     passed = inherited()
@@ -460,10 +493,10 @@ def serve(home, port, runtime):
     keeper.run()
 
 
-def main():
+def main() -> int:
     """systemd calls this."""
     verb, port = sys.argv[1], int(sys.argv[2])
-    home = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    home = os.path.dirname(os.path.dirname(os.path.abspath(sys.argv[0])))
     runtime = os.environ["RUNTIME_DIRECTORY"]
     if verb == "serve":
         serve(home, port, runtime)

@@ -4,12 +4,15 @@ import array
 import contextlib
 import os
 import socket
+import struct
+from collections.abc import MutableMapping
 
 FIRST_FD = 3  # sd_listen_fds(3): descriptors start here
+SO_ATTACH_FILTER = 26  # socket(7); no name in Python
 
 
-def inherited():
-    """The sockets that systemd passed to this process: [(name, socket)]."""
+def inherited() -> list[tuple[str, socket.socket]]:
+    """The sockets that systemd passed to this process, with their names."""
     ours = os.environ.pop("LISTEN_PID", "") == str(os.getpid())
     count = int(os.environ.pop("LISTEN_FDS", "0")) if ours else 0
     names = os.environ.pop("LISTEN_FDNAMES", "").split(":")
@@ -20,6 +23,17 @@ def inherited():
     return found
 
 
+def deafen(listener: socket.socket) -> None:
+    """Let the kernel drop all that comes to a listening socket from now on.
+
+    Who connects hears nothing, asks again after a second (TCP's own first try), and by then
+    is refused: nobody is left in the queue of a socket that is about to be closed.
+    """
+    nothing = array.array("B", struct.pack("HBBI", 0x06, 0, 0, 0))  # BPF: return 0 bytes
+    program = struct.pack("HP", 1, nothing.buffer_info()[0])  # struct sock_fprog: one instruction
+    listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+
+
 class Manager:
     """The channel to systemd; outside of it, every message goes nowhere.
 
@@ -27,7 +41,7 @@ class Manager:
     child can speak for the service.
     """
 
-    def __init__(self, environ=os.environ):
+    def __init__(self, environ: MutableMapping[str, str] = os.environ) -> None:
         address = environ.pop("NOTIFY_SOCKET", "")
         self.address = "\0" + address[1:] if address.startswith("@") else address
         self.channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -36,7 +50,7 @@ class Manager:
         # Fed twice in the time after which systemd would act, as sd_watchdog_enabled(3) says.
         self.watchdog = int(environ.pop("WATCHDOG_USEC", "0")) / 2e6
 
-    def tell(self, *lines, descriptor=None):
+    def tell(self, *lines: str, descriptor: int | None = None) -> None:
         """Send one message; with a descriptor, systemd stores that for the next start."""
         if not self.address:
             return
@@ -47,10 +61,10 @@ class Manager:
         with contextlib.suppress(OSError):
             self.channel.sendmsg(["\n".join(lines).encode()], rights, 0, self.address)
 
-    def keep(self, name, descriptor):
+    def keep(self, name: str, descriptor: int) -> None:
         """Store a descriptor over a restart of this process, by name."""
         self.tell("FDSTORE=1", f"FDNAME={name}", descriptor=descriptor)
 
-    def forget(self, name):
+    def forget(self, name: str) -> None:
         """Let systemd close what it stores by that name."""
         self.tell("FDSTOREREMOVE=1", f"FDNAME={name}")

@@ -9,24 +9,30 @@ one release however often ``current`` moves afterwards.
 Standard library only: nothing of the user's code is imported here.
 """
 
+import ctypes
 import json
 import os
+import signal
 import sys
+from collections.abc import Mapping
+from typing import Any
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
-def program(release, settings, port):
+def program(release: str, settings: dict[str, Any], port: str) -> list[str]:
     """What an instance executes: interpreter, runner, port, the program's words."""
     runner = os.path.join(release, ".release", "tornado_app_runner.py")
     main = settings["main"].split()
     return [python(release), runner, port, *main, f"--port={port}", *settings["arguments"]]
 
 
-def python(release):
+def python(release: str) -> str:
     """The interpreter of the release's environment."""
     return os.path.join(os.path.realpath(os.path.join(release, ".release", "venv")), "bin", "python")
 
 
-def environment(release, settings, inherited):
+def environment(release: str, settings: dict[str, Any], inherited: Mapping[str, str]) -> dict[str, str]:
     """The environment: the service's, the release's settings, and ours."""
     secrets = os.path.join(release, ".release", "secrets")
     # systemd's own name for "files with secrets that only this service reads".
@@ -43,7 +49,7 @@ def environment(release, settings, inherited):
     }
 
 
-def main():
+def main() -> None:
     """Become what the arguments say."""
     release = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
     with open(os.path.join(release, ".release", "settings.json"), encoding="utf-8") as file:
@@ -55,6 +61,8 @@ def main():
         variables["PATH"] = f"{os.path.dirname(python(release))}:{variables['PATH']}"
         os.execvpe(argv[0], argv, variables)
     argv = program(release, settings, sys.argv[1])
+    # Until it accepts (the runner ends this) it is of no use without its keeper.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     os.execve(argv[0], argv, variables)
 
 

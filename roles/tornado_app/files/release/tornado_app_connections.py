@@ -4,6 +4,8 @@ What differs from Tornado 3.1 to 6.6 stands here: 3.x has one HTTPConnection a s
 4.0 and later a fresh HTTP1Connection for each request.
 """
 
+from __future__ import annotations
+
 import array
 import os
 import random
@@ -14,6 +16,8 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Callable
+from typing import Any
 
 from tornado import web
 from tornado.ioloop import IOLoop
@@ -34,25 +38,27 @@ HANDLER_GRACE = 4.0  # seconds for the program's own SIGTERM handler
 class Connections(object):
     """All connections of this process.
 
-    port: int; connections to it can be handed to the next process.
+    port: connections to it can be handed to the next process. Streams, handlers and servers
+    are Tornado's own, of whatever version.
     """
 
-    def __init__(self, port):
+    def __init__(self, port: int) -> None:
         self.port = port
-        self.streams = weakref.WeakSet()
-        self.handlers = weakref.WeakSet()
-        self.told = weakref.WeakSet()  # WebSockets that were asked to go
+        self.streams: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.handlers: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.told: weakref.WeakSet[Any] = weakref.WeakSet()  # WebSockets that were asked to go
         self.draining = False
-        self.successor = None  # socket that idle connections are sent over
+        self.successor: socket.socket | None = None  # socket that idle connections are sent over
         self.end = self.begun = self.begun_at = 0.0
+        self.quiet = 0  # looks in a row that found no connection
 
-    def install(self):
+    def install(self) -> None:
         """Put our functions where Tornado's own stood."""
         connections = self
         real_connection = Connection.__init__
         real_handler = web.RequestHandler.__init__
 
-        def new_connection(self, stream, *args, **kwargs):
+        def new_connection(self: Any, stream: Any, *args: Any, **kwargs: Any) -> None:
             real_connection(self, stream, *args, **kwargs)
             if not getattr(self, "is_client", False):
                 stream.tornado_app_connection = self
@@ -64,7 +70,7 @@ class Connections(object):
                     say_close(self)
                     connections.part_between_requests(stream)
 
-        def new_handler(self, *args, **kwargs):
+        def new_handler(self: Any, *args: Any, **kwargs: Any) -> None:
             connections.handlers.add(self)
             real_handler(self, *args, **kwargs)
 
@@ -74,17 +80,17 @@ class Connections(object):
             real_headers = web.RequestHandler._generate_headers
             real_finish = Connection._finish_request
 
-            def generate_headers(self):
+            def generate_headers(self: Any) -> Any:
                 late = self.request._start_time >= connections.begun_at
                 if connections.draining and (late or connections.successor is None):
                     self.request.connection.no_keep_alive = True
                     self.set_header("Connection", "close")
                 return real_headers(self)
 
-            def finish_request(self):
+            def finish_request(self: Any) -> None:
                 stream, read = self.stream, self.stream.read_until
 
-                def read_until(*args):
+                def read_until(*args: Any) -> None:
                     if not connections.part_between_requests(stream):
                         read(*args)
 
@@ -98,11 +104,11 @@ class Connections(object):
 
     # What there is.
 
-    def open(self):
+    def open(self) -> list[Any]:
         """The streams that are not closed."""
         return [stream for stream in list(self.streams) if not stream.closed()]
 
-    def load(self):
+    def load(self) -> dict[str, int]:
         """Counts for the status: requests being answered, open connections, WebSockets."""
         streams = self.open()
         sockets = len(self.websockets())
@@ -113,7 +119,7 @@ class Connections(object):
             "websockets": sockets,
         }
 
-    def websockets(self):
+    def websockets(self) -> list[Any]:
         """The handlers of open WebSockets."""
         return [
             one
@@ -123,7 +129,7 @@ class Connections(object):
 
     # The end.
 
-    def drain(self, seconds, successor, finished):
+    def drain(self, seconds: float, successor: socket.socket | None, finished: Callable[[], None]) -> None:
         """Finish what is in flight within some seconds; then call ``finished``.
 
         successor: socket to hand idle connections over, or None if nobody follows.
@@ -140,25 +146,30 @@ class Connections(object):
         if successor is None:
             for stream in self.open():
                 say_close(stream.tornado_app_connection)
-        self.look()
+        # What has been accepted in this turn of the loop is known in the next one.
+        self.look_later()
 
-    def look(self):
+    def look_later(self) -> None:
+        loop = IOLoop.current()
+        loop.add_timeout(loop.time() + LOOK, self.look)
+
+    def look(self) -> None:
         """Part with the connections that are idle; come back until none is left."""
         now = time.monotonic()
         for stream in self.open():
             if is_idle(stream):
                 self.part_with(stream, now)
-        if not self.open() or now >= self.end:
+        self.quiet = 0 if self.open() else self.quiet + 1
+        if self.quiet > 1 or now >= self.end:
             self.finish()
             return
         self.tell_websockets()
         if now >= self.end - LAST_WORDS:
             for handler in list(self.handlers):
                 apologise(handler)
-        loop = IOLoop.current()
-        loop.add_timeout(loop.time() + LOOK, self.look)
+        self.look_later()
 
-    def tell_websockets(self):
+    def tell_websockets(self) -> None:
         """Ask those to go that have not been asked: not all at once, and none too late.
 
         A request that was on its way when the drain began may have become one since.
@@ -172,13 +183,13 @@ class Connections(object):
             self.told.add(handler)
             loop.add_timeout(loop.time() + number * pause, lambda handler=handler: close_websocket(handler))
 
-    def part_between_requests(self, stream):
+    def part_between_requests(self, stream: Any) -> bool:
         """Part with a connection whose next request has not been read; whether that was done."""
         if not (stream.closed() or stream.writing() or stream._read_buffer_size):
             self.part_with(stream, time.monotonic())
-        return stream.closed()
+        return bool(stream.closed())
 
-    def part_with(self, stream, now):
+    def part_with(self, stream: Any, now: float) -> None:
         """Hand an idle connection to the successor, or close it when it has had its time."""
         plain = type(stream.socket) is socket.socket
         if self.successor is not None and plain and self.is_ours(stream):
@@ -197,7 +208,7 @@ class Connections(object):
         elif now - self.begun >= LINGER:
             stream.close()
 
-    def is_ours(self, stream):
+    def is_ours(self, stream: Any) -> bool:
         """Whether the connection came in by the port that the successor serves as well."""
         try:
             name = stream.socket.getsockname()
@@ -205,7 +216,7 @@ class Connections(object):
             return False
         return isinstance(name, tuple) and name[1] == self.port
 
-    def finish(self):
+    def finish(self) -> None:
         """Nothing is left that could be answered."""
         for handler in list(self.handlers):
             apologise(handler)
@@ -214,13 +225,13 @@ class Connections(object):
         self.finished()
 
 
-def is_closed(handler):
+def is_closed(handler: Any) -> bool:
     """Whether the stream that a handler's request came over is closed."""
     stream = getattr(handler.request.connection, "tornado_app_stream", None)
     return stream is None or stream.closed()
 
 
-def is_idle(stream):
+def is_idle(stream: Any) -> bool:
     """Whether nothing has been asked on it that is not answered in full.
 
     It must be waiting for the next request, or bytes that were read but not handled yet
@@ -234,7 +245,7 @@ def is_idle(stream):
     return not (asked or stream.writing() or stream._read_buffer_size or not stream.reading())
 
 
-def say_close(connection):
+def say_close(connection: Any) -> None:
     """Let the next answer on this connection end it."""
     if getattr(connection, "tornado_app_closing", False):
         return
@@ -243,7 +254,7 @@ def say_close(connection):
         return  # 3.x: generate_headers does it
     real = connection.write_headers
 
-    def write_headers(start_line, headers, *args, **kwargs):
+    def write_headers(start_line: Any, headers: Any, *args: Any, **kwargs: Any) -> Any:
         if getattr(start_line, "code", 200) >= 200:
             headers["Connection"] = "close"
             if connection._request_headers is not None:
@@ -255,7 +266,7 @@ def say_close(connection):
     connection.write_headers = write_headers
 
 
-def close_websocket(handler):
+def close_websocket(handler: Any) -> None:
     """Tell a WebSocket's client to come back: to whoever accepts by then."""
     connection = handler.ws_connection
     if connection is None:
@@ -270,7 +281,7 @@ def close_websocket(handler):
         handler.close()
 
 
-def apologise(handler):
+def apologise(handler: Any) -> None:
     """An answer for a request that will have none: the client may try again."""
     if handler._finished or handler._headers_written or getattr(handler, "ws_connection", None):
         return
@@ -284,7 +295,7 @@ def apologise(handler):
         sys.stderr.write("tornado_app: no polite end for a request: %s\n" % problem)
 
 
-def adopt(server, sockets_from):
+def adopt(server: Any, sockets_from: socket.socket) -> bool:
     """Serve the connections that a draining process hands over; False at its end."""
     while True:
         try:
@@ -305,7 +316,7 @@ def adopt(server, sockets_from):
                 connection.close()  # its client is gone
 
 
-def end_program():
+def end_program() -> None:
     """End as the program would wish: by its own SIGTERM handler, or quietly."""
     if signal.getsignal(signal.SIGTERM) not in (signal.SIG_DFL, signal.SIG_IGN, None):
         loop = IOLoop.current()

@@ -14,6 +14,9 @@ over), drain, ping, who, retire, take (with a socket).
 Written for every Tornado from 3.1 on and every Python 3 that runs one.
 """
 
+from __future__ import annotations
+
+import ctypes
 import errno
 import json
 import os
@@ -22,12 +25,19 @@ import select
 import socket
 import struct
 import sys
+from collections.abc import Iterable
+from typing import Any, Optional
+
+Message = dict[str, Any]  # one packet, from JSON; empty at the end of the channel
+Handed = Optional[socket.socket]  # what came with it
+Packet = tuple[Message, Handed]
 
 LOOPBACK = "127.0.0.1"
+PR_SET_PDEATHSIG = 1  # prctl(2)
 PATIENCE = 10.0  # seconds that the keeper may take to open a further port
 
 
-def log(text):
+def log(text: str) -> None:
     """One line into the journal, recognisable as ours."""
     sys.stderr.write("tornado_app: %s\n" % text)
     sys.stderr.flush()
@@ -36,20 +46,20 @@ def log(text):
 class Keeper(object):
     """The runner's end of the channel. Without a keeper, all that is said goes nowhere."""
 
-    def __init__(self, control=None):
-        self.control = control
-        self.waiting = []  # messages that came while another was waited for
+    def __init__(self, control: socket.socket | None = None) -> None:
+        self.control: Any = control
+        self.waiting: list[Packet] = []  # messages that came while another was waited for
         if control:
             control.setblocking(False)
 
-    def say(self, **message):
+    def say(self, **message: Any) -> None:
         if self.control:
             try:
                 self.control.send(json.dumps(message).encode("utf-8"))
             except OSError:
                 pass  # the end of the channel is read as well
 
-    def read(self):
+    def read(self) -> Packet | None:
         """The next message, with a socket or None; None if there is none, {} at the end."""
         if self.waiting:
             return self.waiting.pop(0)
@@ -65,10 +75,10 @@ class Keeper(object):
             handed.setblocking(False)
         return (json.loads(data.decode("utf-8")) if data else {}), handed
 
-    def wants(self, address, port):
+    def wants(self, address: str, port: int) -> socket.socket:
         """A further port, opened by the keeper so that the next process has it as well."""
         self.say(**{"is": "wants", "address": address, "port": port})
-        others = []
+        others: list[Packet] = []
         while select.select([self.control], [], [], PATIENCE)[0]:
             message, handed = self.read() or ({}, None)
             if message.get("do") == "take":
@@ -85,18 +95,20 @@ class Keeper(object):
 class Instance(object):
     """Where the runner takes hold of Tornado: who binds, who accepts, who is asked.
 
-    port: int. kept: the listening socket, or None when started by hand.
+    kept: the listening socket, or None when started by hand. Servers, streams and loops are
+    Tornado's own, of whatever version.
     """
 
-    def __init__(self, port, kept, keeper):
+    def __init__(self, port: int, kept: socket.socket | None, keeper: Keeper) -> None:
         self.port, self.kept, self.keeper = port, kept, keeper
-        self.lent = []  # sockets that the program got from us
-        self.waiting = []  # (server, sockets) that shall not accept yet
-        self.servers = []  # servers on lent sockets, the one on our port first
-        self.loop = None
+        self.lent: list[socket.socket] = []  # sockets that the program got from us
+        self.waiting: list[tuple[Any, list[socket.socket]]] = []  # servers that shall not accept yet
+        self.servers: list[Any] = []  # servers on lent sockets, the one on our port first
+        self.incoming: list[socket.socket] = []  # where idle connections come from
+        self.loop: Any = None
         self.accepting = self.draining = self.retiring = False
 
-    def install(self):
+    def install(self) -> None:
         """Put our functions where Tornado's own stood."""
         import tornado.autoreload
         import tornado.netutil
@@ -117,7 +129,7 @@ class Instance(object):
         tornado.process.fork_processes = self.refuse_forks
         tornado.autoreload.start = self.ignore_autoreload
 
-    def refuse_forks(self, number=None, *args, **kwargs):
+    def refuse_forks(self, number: int | None = None, *args: Any, **kwargs: Any) -> None:
         """One process a port, started and watched from outside."""
         reason = "forks %s processes; list as many ports in tornado_app_ports instead" % (number or "several")
         log("the program %s" % reason)
@@ -126,7 +138,7 @@ class Instance(object):
 
     warned = False
 
-    def ignore_autoreload(self, *args, **kwargs):
+    def ignore_autoreload(self, *args: Any, **kwargs: Any) -> None:
         """Deployed code changes by a deploy alone."""
         if not self.warned:
             self.warned = True
@@ -134,21 +146,24 @@ class Instance(object):
 
     # The port.
 
-    def bind_sockets(self, port, address=None, *args, **kwargs):
+    def bind_sockets(
+        self, port: int | str, address: str | None = None, *args: Any, **kwargs: Any
+    ) -> list[socket.socket]:
         """The kept socket for our port; others from the keeper, on loopback if none is named."""
         number = int(port)
         if number == self.port and self.kept is not None:
             lent = socket.socket(fileno=os.dup(self.kept.fileno()))
         elif number == 0 or self.keeper.control is None:
-            return self.real_bind_sockets(port, address or LOOPBACK, *args, **kwargs)
+            real: list[socket.socket] = self.real_bind_sockets(port, address or LOOPBACK, *args, **kwargs)
+            return real
         else:
             log("the program opens port %d beside its own, %d" % (number, self.port))
-            lent = self.keeper.wants({"localhost": LOOPBACK}.get(address, address) or LOOPBACK, number)
+            lent = self.keeper.wants(LOOPBACK if address in (None, "", "localhost") else address, number)
         lent.setblocking(False)
         self.lent.append(lent)
         return [lent]
 
-    def add_sockets(self, server, sockets):
+    def add_sockets(self, server: Any, sockets: Iterable[socket.socket]) -> None:
         """Note who shall accept; who has no keeper accepts at once."""
         from tornado.ioloop import IOLoop
 
@@ -171,10 +186,10 @@ class Instance(object):
 
     # The keeper.
 
-    def say(self, what, **more):
+    def say(self, what: str, **more: Any) -> None:
         self.keeper.say(**dict(more, load=self.connections.load(), **{"is": what}))
 
-    def hear(self, *_fd_and_events):
+    def hear(self, *_fd_and_events: Any) -> None:
         """Do what the keeper says."""
         while True:
             packet = self.keeper.read()
@@ -187,68 +202,78 @@ class Instance(object):
                 return
             getattr(self, "do_" + message["do"])(message, handed)
 
-    def orphaned(self):
+    def orphaned(self) -> None:
         """The keeper is gone, and no other has come."""
         if not self.accepting:
             os._exit(1)
         if not self.draining:
             self.do_drain({"seconds": float(os.environ.get("TORNADO_APP_DRAIN_TIMEOUT", "30"))}, None)
 
-    def do_ping(self, _message, _handed):
+    def do_ping(self, _message: Message, _handed: Handed) -> None:
         self.say("alive")
 
-    def do_who(self, _message, _handed):
+    def do_who(self, _message: Message, _handed: Handed) -> None:
         """A new keeper asks."""
         self.say("known", draining=self.draining, retiring=self.retiring)
         self.retiring = False
 
-    def do_retire(self, _message, _handed):
+    def do_retire(self, _message: Message, _handed: Handed) -> None:
         """The keeper ends, since somebody wants a new process."""
         self.retiring = True
 
-    def do_probe(self, _message, handed):
+    def do_probe(self, _message: Message, handed: socket.socket) -> None:
         """A health check: served as if it had come by the port, TLS left out."""
         from tornado.iostream import IOStream
 
         self.servers[0].handle_stream(IOStream(handed), ("127.0.0.1", 0))
 
-    def do_accept(self, _message, _handed):
+    def do_accept(self, _message: Message, _handed: Handed) -> None:
+        # From here on it goes on without its keeper, until the next one comes.
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, 0)
         self.accepting = True
         for server, sockets in self.waiting:
             self.real_add_sockets(server, sockets)
         self.waiting = []
         self.say("accepting")
 
-    def do_adopt(self, _message, handed):
+    def do_adopt(self, _message: Message, handed: socket.socket) -> None:
         """Idle connections come from the process before."""
+        self.incoming.append(handed)
+        self.loop.add_handler(handed.fileno(), lambda *_fd_and_events: self.take_in(handed), self.loop.READ)
+
+    def take_in(self, handed: socket.socket) -> None:
+        """Serve what has come over a socket from the process before; forget it at its end."""
         from tornado_app_connections import adopt
 
-        def more(*_fd_and_events):
-            if not adopt(self.servers[0], handed):
-                self.loop.remove_handler(handed.fileno())
-                handed.close()
+        if not adopt(self.servers[0], handed):
+            self.incoming.remove(handed)
+            self.loop.remove_handler(handed.fileno())
+            handed.close()
 
-        self.loop.add_handler(handed.fileno(), more, self.loop.READ)
-
-    def do_drain(self, message, handed):
+    def do_drain(self, message: Message, handed: Handed) -> None:
         """Stop accepting, finish what is in flight, end."""
         if self.draining:
             return
         self.draining = True
+        for channel in list(self.incoming):
+            # Whoever drains into this process asks its clients to come again from now on;
+            # what is on its way is still taken in.
+            channel.shutdown(socket.SHUT_RD)
+            self.take_in(channel)
         for server in self.servers:
             if message.get("close"):
                 close_port(server)
             server.stop()
         self.connections.drain(message["seconds"], handed, self.drained)
 
-    def drained(self):
+    def drained(self) -> None:
         from tornado_app_connections import end_program
 
         self.say("drained")
         end_program()
 
 
-def close_port(server):
+def close_port(server: Any) -> None:
     """Take in who waits, then refuse: for every process that holds the socket."""
     for listener in list(getattr(server, "_sockets", {}).values()):
         while True:
@@ -261,7 +286,7 @@ def close_port(server):
         listener.shutdown(socket.SHUT_RDWR)
 
 
-def run_program(words):
+def run_program(words: list[str]) -> None:
     """Do what ``python SCRIPT ...`` or ``python -m PACKAGE ...`` would do."""
     if words[0] == "-m":
         sys.argv = words[1:]
@@ -272,7 +297,8 @@ def run_program(words):
     sys.argv = words
     sys.path[0] = os.path.dirname(script)
     with open(script, "rb") as file:
-        code = compile(file.read(), script, "exec")
+        # This file's own "from __future__" is not the program's.
+        code = compile(file.read(), script, "exec", dont_inherit=True)
     # In the real __main__, so that what the program pickles can be found again.
     module = sys.modules["__main__"]
     module.__dict__.clear()
@@ -280,19 +306,19 @@ def run_program(words):
     exec(code, module.__dict__)
 
 
-def inherited():
-    """What the keeper passed to this process: (its channel, the listening socket), or Nones."""
+def inherited() -> list[socket.socket]:
+    """What the keeper passed to this process: its channel and the listening socket, or nothing."""
     found = []
     for number in os.environ.pop("TORNADO_APP_KEEPER", "").split():
         # The duplicate is not inherited by what the program starts.
         found.append(socket.socket(fileno=os.dup(int(number))))
         os.close(int(number))
-    return found or [None, None]
+    return found
 
 
-def main():
+def main() -> None:
     """Run the program of this release until it ends."""
-    control, kept = inherited()
+    control, kept = inherited() or (None, None)
     instance = Instance(int(sys.argv[1]), kept, Keeper(control))
     instance.install()
     try:
