@@ -149,6 +149,16 @@ def test_an_archive_gives_the_same_release_as_its_folder(pack, source, tmp_path)
         pack(source=str(archive), checksum="sha256:00")
 
 
+def test_a_truncated_archive_is_refused(pack, source, tmp_path):
+    archive = tmp_path / "chat.tar.gz"
+    (source / "large.bin").write_bytes(os.urandom(100_000))
+    with tarfile.open(archive, "w:gz") as packed:
+        packed.add(source, "chat-1.0")
+    archive.write_bytes(archive.read_bytes()[:50_000])
+    with pytest.raises(tornado_app_pack.Refusal, match=r"chat.tar.gz can't be unpacked"):
+        pack(source=str(archive))
+
+
 def test_a_version_of_a_git_repository(pack, source):
     def git(*words):
         identity = ["-c", "user.name=x", "-c", "user.email=x@example.org"]

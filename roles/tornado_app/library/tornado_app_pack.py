@@ -39,6 +39,7 @@ import contextlib
 import hashlib
 import io
 import json
+import lzma
 import os
 import re
 import stat
@@ -46,6 +47,7 @@ import subprocess
 import tarfile
 import tempfile
 import zipfile
+import zlib
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import fetch_file
@@ -55,6 +57,8 @@ ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
 LEFT_OUT = {".git", ".hg", ".svn", ".venv", ".tox", "__pycache__"}
 LEFT_OUT |= {".mypy_cache", ".pytest_cache", ".ruff_cache"}
 RESERVED = ".release"
+# What a damaged archive raises, by its kind.
+DAMAGED = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError)
 # Nothing outside of the target, no devices; Debian 12's first Pythons lack the filter.
 SAFELY = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 
@@ -130,7 +134,7 @@ def from_archive(path, checksum, scratch):
         else:
             with tarfile.open(path) as packed:
                 packed.extractall(target, **SAFELY)
-    except (tarfile.TarError, zipfile.BadZipFile, OSError) as problem:
+    except (*DAMAGED, OSError) as problem:
         raise Refusal(f"tornado_app_source: {path} can't be unpacked ({problem}).") from problem
     inside = os.listdir(target)
     if len(inside) == 1 and os.path.isdir(os.path.join(target, inside[0])):
