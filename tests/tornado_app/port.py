@@ -43,8 +43,10 @@ class Port:
         (self.venv / "bin").mkdir(parents=True)
         (self.venv / "bin/python").write_text(f'#!/bin/sh\nPYTHONPATH={path} exec {python} "$@"\n')
         (self.venv / "bin/python").chmod(0o755)
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
-        self.number = self.listener.getsockname()[1]
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.number = free.getsockname()[1]
+        # By its number, as systemd does: else a socket that is shut listens elsewhere again.
+        self.listener = socket.create_server(("127.0.0.1", self.number), backlog=1024)
         self.log = folder / "log"
         self.keeper = None
         self.stored = {}  # what systemd keeps over a restart: name -> socket

@@ -212,6 +212,9 @@ def test_a_port_that_is_closed_refuses_who_comes_and_answers_who_is_there(servin
     serving.keeper.wait(10)
     # systemd takes a socket that does not listen for one that has failed.
     assert serving.listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
+    # And where it is not closed after all, the next keeper serves on it.
+    serving.start()
+    assert all('"release"' in serving.get() for _request in range(20))
 
 
 def test_a_port_without_a_release_waits_for_one(port):

@@ -18,16 +18,17 @@ releases: {type: list, description: "Complete releases, newest first: C(id), and
 history: {type: list, description: "The lines of releases.jsonl, oldest first."}
 last: {type: dict, description: "The last of them that was no refusal."}
 bad: {type: list, description: "Releases that were refused when they were last tried."}
+owed: {type: str, description: "Id of the release after which commands have yet to run, or empty."}
 previous: {type: str, description: "Id of the release that a rollback would go to, or empty."}
 venvs: {type: list, description: "Ids of the complete environments."}
 half_built: {type: list, description: "Paths of what a killed run left of other releases."}
 units: {type: bool, description: "Whether the app's unit files are there."}
-reload_owed: {type: bool, description: "Whether systemd has yet to read a changed unit file."}
 ports:
   type: dict
   description: >-
     For each port with a unit: C(service) and C(socket) (systemd's ActiveState), C(enabled),
-    C(outdated) (unit or keeper are younger than the keeper's process), and what the keeper says:
+    C(outdated) (unit or keeper are younger than the keeper's process), C(socket_outdated), and what
+    the keeper says:
     C(release), C(state), C(pid), C(since) (seconds since 1970), C(load), C(restarts), C(draining);
     C(memory) and C(keeper_memory) in bytes.
 table: {type: list, description: "The same as lines for people."}

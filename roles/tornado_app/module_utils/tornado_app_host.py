@@ -76,9 +76,10 @@ def outdated(properties, *files):
     """Whether an active unit was started before its file, or another one, was last written."""
     if properties["ActiveState"] != "active":
         return False
-    paths = [path for path in (properties["FragmentPath"], *files) if os.path.exists(path)]
+    paths = [path for path in (properties["FragmentPath"], *files) if os.path.lexists(path)]
     begun = seconds(properties["ActiveEnterTimestamp"])
-    return any(os.stat(path).st_mtime > begun for path in paths)
+    # Of a link it is the link's own time that counts.
+    return any(os.lstat(path).st_mtime > begun for path in paths)
 
 
 def memory(pid):
@@ -95,7 +96,7 @@ def describe(name, port, service, listener):
         "service": service["ActiveState"],
         "socket": listener["ActiveState"],
         "enabled": service["UnitFileState"] == listener["UnitFileState"] == "enabled",
-        "outdated": outdated(service, *glob.glob(f"/srv/{name}/keeper/*.py")),
+        "outdated": outdated(service, f"/srv/{name}/keeper"),
         "socket_outdated": outdated(listener),
         "keeper": int(service["MainPID"]),
         "keeper_memory": memory(service["MainPID"]),
@@ -173,6 +174,7 @@ def look(name):
     folders = glob.glob(f"{home}/venvs/*")
     venvs = [os.path.basename(path) for path in folders if os.path.exists(f"{path}/.complete")]
     releases, entries = complete_releases(home, venvs), history(home)
+    owed = f"{home}/after-activation.owed"
     taken = [entry for entry in entries if entry["event"] != "refused"]
     return {
         "name": name,
@@ -182,12 +184,12 @@ def look(name):
         "history": entries,
         "last": taken[-1] if taken else {},
         "bad": bad(entries),
+        "owed": open(owed, encoding="utf-8").read().strip() if os.path.exists(owed) else "",
         "previous": previous(entries, current, [one["id"] for one in releases]),
         "venvs": venvs,
         "half_built": glob.glob(f"{home}/releases/*.partial")
         + [path for path in folders if os.path.basename(path) not in venvs],
         "units": os.path.exists(f"{UNITS}/{unit}@.service"),
-        "reload_owed": any(one["NeedDaemonReload"] == "yes" for one in units.values()),
         "ports": {
             port: describe(name, port, units[f"{unit}@{port}.service"], units[f"{unit}@{port}.socket"])
             for port in ports

@@ -6,7 +6,7 @@ They connect to /run/tornado-<app>/PORT.sock, one JSON object a packet:
     {"do": "swap", "release": ID, "hold": true}    prepare a process; answered when proven
     {"do": "commit"}                               let it take over; answered when done
     {"do": "swap", "release": ID}                  both at once
-    {"do": "stop"}                                 a stop follows
+    {"do": "stop"}                                 a stop follows; answered with the port's socket
     {"do": "retire"}                               a restart follows
     {"do": "close"}                                a stop follows, of the socket as well
 
@@ -15,13 +15,17 @@ the port, "bad" says whether the release is to blame, and "pid" is its process o
 whose client hangs up before the commit is called off.
 """
 
+import array
 import contextlib
 import json
 import os
 import socket
+import struct
 import subprocess
 from collections.abc import Iterator
 from typing import Any
+
+SO_ATTACH_FILTER = 26  # socket(7); no name in Python
 
 
 def command_socket(path: str) -> socket.socket:
@@ -63,10 +67,11 @@ class Client:
                 request = {}
             yield request if isinstance(request, dict) else {}
 
-    def send(self, answer: dict[str, Any]) -> None:
+    def send(self, answer: dict[str, Any], handed: socket.socket | None = None) -> None:
+        """Tell it something, with a socket or without."""
         # One that has hung up is noticed at the next look.
         with contextlib.suppress(OSError):
-            self.channel.send(json.dumps(answer).encode())
+            socket.send_fds(self.channel, [json.dumps(answer).encode()], [handed.fileno()] if handed else [])
 
 
 def reload(port: int, runtime: str) -> int:
@@ -91,5 +96,19 @@ def stop(unit: str, port: int, runtime: str) -> int:
         channel.settimeout(5)
         channel.connect(os.path.join(runtime, f"{port}.sock"))
         channel.send(json.dumps({"do": verb}).encode())
-        channel.recv(4096)
+        _answer, handed, _flags, _address = socket.recv_fds(channel, 4096, 1)
+    if verb == "close" and handed:
+        deafen(socket.socket(fileno=handed[0]))
     return 0
+
+
+def deafen(listener: socket.socket) -> None:
+    """Let the kernel drop all that comes to a listening socket from now on. Needs root.
+
+    Who connects hears nothing, asks again after a second (TCP's own first try), and by then
+    is refused: nobody is left in the queue of a socket that is about to be closed.
+    """
+    nothing = array.array("B", struct.pack("HBBI", 0x06, 0, 0, 0))  # BPF: return 0 bytes
+    program = struct.pack("HP", 1, nothing.buffer_info()[0])  # struct sock_fprog: one instruction
+    with contextlib.suppress(OSError):  # a kernel that forbids it leaves some milliseconds open
+        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)

@@ -24,7 +24,7 @@ from typing import Any
 
 from child import DRAINING, ENDED, GRACE, PROVEN, SERVING, Child, Message
 from commands import Client, command_socket, reload, stop
-from systemd import Manager, deafen, inherited
+from systemd import Manager, inherited, open_up
 
 TICK = 0.02  # seconds between two looks while something is under way
 REST = 1.0  # seconds between two looks otherwise
@@ -133,7 +133,8 @@ class Keeper:
             with contextlib.suppress(BlockingIOError):
                 self.wake.recv(64)
         if self.verb == "close":
-            # Its processes have shut it; systemd would call a socket failed that does not listen.
+            # The port is shut, and systemd would call a socket failed that does not listen. It
+            # listens once more, but deaf since commands.stop().
             self.listener.listen(1)
 
     def turn(self, now: float) -> None:
@@ -174,8 +175,6 @@ class Keeper:
         elif self.serving:
             patience = self.serving.settings["drain_timeout"] + 3 * GRACE
             self.manager.tell("STOPPING=1", f"EXTEND_TIMEOUT_USEC={int(patience * 1e6)}")
-            if self.verb == "close":
-                deafen(self.listener)
             self.drain(self.serving, None, close=self.verb == "close")
             self.serving = None
 
@@ -430,7 +429,7 @@ class Keeper:
             self.answer(client, ok=True, **self.status())
         elif verb in ("stop", "retire", "close"):
             self.verb = verb
-            self.answer(client, ok=True)
+            client.send({"ok": True}, self.listener)
         elif verb == "commit" and self.swap and self.swap.client is client:
             self.swap.hold = False
         elif verb == "swap":
@@ -485,6 +484,7 @@ def serve(home: str, port: int, runtime: str) -> None:
     passed = inherited()
     stored = [(name, one) for name, one in passed if name.startswith(("child-", "port-"))]
     [listener] = [one for name, one in passed if not name.startswith(("child-", "port-"))]
+    open_up(listener)
     keeper = Keeper(home, port, listener, command_socket(os.path.join(runtime, f"{port}.sock")), manager)
     # A signal wakes the loop, which is where all else happens.
     signal.set_wakeup_fd(keeper.waker.fileno(), warn_on_full_buffer=False)

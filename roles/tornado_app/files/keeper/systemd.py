@@ -4,11 +4,11 @@ import array
 import contextlib
 import os
 import socket
-import struct
 from collections.abc import MutableMapping
 
 FIRST_FD = 3  # sd_listen_fds(3): descriptors start here
-SO_ATTACH_FILTER = 26  # socket(7); no name in Python
+BACKLOG = 4096  # as in the socket unit
+SO_DETACH_FILTER = 27  # socket(7); no name in Python
 
 
 def inherited() -> list[tuple[str, socket.socket]]:
@@ -23,15 +23,15 @@ def inherited() -> list[tuple[str, socket.socket]]:
     return found
 
 
-def deafen(listener: socket.socket) -> None:
-    """Let the kernel drop all that comes to a listening socket from now on.
+def open_up(listener: socket.socket) -> None:
+    """Let a port be heard, whatever the keeper before was told.
 
-    Who connects hears nothing, asks again after a second (TCP's own first try), and by then
-    is refused: nobody is left in the queue of a socket that is about to be closed.
+    Where the stop of a socket is called off by a start, systemd keeps what commands.deafen()
+    and a closing process have left.
     """
-    nothing = array.array("B", struct.pack("HBBI", 0x06, 0, 0, 0))  # BPF: return 0 bytes
-    program = struct.pack("HP", 1, nothing.buffer_info()[0])  # struct sock_fprog: one instruction
-    listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+    with contextlib.suppress(OSError):  # ENOENT, nearly always
+        listener.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
+    listener.listen(BACKLOG)
 
 
 class Manager:
