@@ -11,6 +11,7 @@ import pytest
 import testinfra
 import yaml
 from client import Client
+from load_app import App
 
 ROOT = Path(__file__).resolve().parent.parent
 KEY = ROOT / ".cache" / "test_hosts_key"
@@ -74,6 +75,12 @@ def playbook(scenario):
         return done.returncode, done.stdout + done.stderr
 
     return run
+
+
+@pytest.fixture(scope="session")
+def app(scenario, playbook, host):
+    """The app that load is put on."""
+    return App(scenario.name, playbook, host)
 
 
 class Load:
@@ -144,6 +151,9 @@ def pytest_runtest_makereport(item, call):
     report = yield
     host = getattr(item, "funcargs", {}).get("host")
     if report.failed and host is not None:
-        lines = host.run("journalctl --no-pager --lines=40 --unit='tornado-*' --unit=nginx").stdout
+        try:
+            lines = host.run("journalctl --no-pager --lines=40 --unit='tornado-*' --unit=nginx").stdout
+        except RuntimeError as problem:  # testinfra's word for a host that can't be reached
+            lines = str(problem)
         report.sections.append(("the host's journal", lines))
     return report

@@ -1,15 +1,11 @@
 """Runs of a deploy that are killed where it hurts."""
 
 import os
-import re
 import signal
 import subprocess
-import time
 
 import pytest
 from conftest import ROOT
-
-SOURCE = ROOT / ".cache/faults/source"
 
 
 class Deploy:
@@ -64,37 +60,11 @@ def deploy(scenario):
             one.kill()
 
 
-@pytest.fixture(scope="session")
-def release():
-    """Write a new release on the controller: its name."""
-    count = iter(range(1, 999))
-
-    def write(edit=lambda text: text):
-        name = f"release-{int(time.time())}-{next(count)}"
-        (SOURCE / "version.txt").write_text(name)
-        text = (ROOT / "tests/samples/load/server.py").read_text()
-        (SOURCE / "server.py").write_text(edit(text))
-        return name
-
-    return write
-
-
-@pytest.fixture(scope="session")
-def serving(host):
-    """Which release each port serves, by the host's own table."""
-
-    def ask():
-        table = host.run("tornado-load-status").stdout
-        return dict(re.findall(r"^(\d+) +(\w+) +serving ", table, re.MULTILINE))
-
-    return ask
-
-
 @pytest.fixture
 def runner(host):
-    """Pid of the process on a port."""
+    """Pid of the process on a port; empty in the moment between one and the next."""
 
     def find(port):
-        return host.check_output(f"pgrep --full --newest 'tornado_app_runner.py {port} '")
+        return host.run(f"pgrep --full --newest 'tornado_app_runner.py {port} '").stdout.strip()
 
     return find

@@ -1,0 +1,100 @@
+"""How releases follow each other: what is bad, where the way back leads, what goes."""
+
+import json
+import time
+
+
+def processes(host):
+    """Keepers and processes of the releases."""
+    return host.check_output("pgrep --full --list-name 'keeper.py|tornado_app_runner'")
+
+
+def test_deploying_the_same_again_touches_nothing(app, host):
+    before = processes(host)
+    code, output = app.deploy()
+    assert code == 0
+    assert "changed=0" in output
+    assert processes(host) == before
+
+
+def test_arguments_that_the_program_refuses_are_a_bad_release(app):
+    before, served = app.current(), app.releases()
+    code, output = app.deploy("-e", json.dumps({"tornado_app_arguments": ["--no-such-option=1"]}))
+    assert code == 2
+    assert "no-such-option" in output
+    assert (app.current(), app.releases()) == (before, served)
+
+
+def test_a_release_that_is_taken_at_last_is_bad_no_longer(app, host):
+    wanted = "/var/lib/tornado-load/wanted"
+    app.write(lambda text: f"open('{wanted}').close()\n{text}")
+    assert app.deploy()[0] == 2
+    bad = app.status()["bad"]
+    host.check_output(f"touch {wanted}")
+    assert app.deploy()[0] == 0
+    assert app.current() in bad
+    assert app.current() not in app.status()["bad"]
+
+
+def test_a_command_that_fails_stops_the_deploy_before_any_swap(app):
+    before, served = app.current(), app.releases()
+    app.write()
+    code, output = app.deploy("-e", json.dumps({"tornado_app_before_activation": ["python -c 1/0"]}))
+    assert code == 2
+    assert "ZeroDivisionError" in output
+    assert (app.current(), app.releases()) == (before, served)
+
+
+def test_a_rollback_skips_what_is_bad_and_a_deploy_undoes_it(app, host):
+    status = app.status()
+    good, bad, last = status["previous"], status["bad"], status["current"]
+    assert bad
+    assert good not in ("", last, *bad)
+    # No index, no source: the way back needs nothing from outside.
+    code, output = app.deploy("-e", "tornado_app_source=/nowhere", book="rollback")
+    assert code == 0, output
+    assert app.current() == good
+    assert set(app.releases().values()) == {good}
+    assert app.deploy("-e", f"tornado_app_release={last}", book="rollback")[0] == 0
+    assert set(app.releases().values()) == {last}
+    app.write()
+    note = 'python -c \'import os; open("/var/lib/tornado-load/%s", "a").write(os.getcwd())\''
+    words = {f"tornado_app_{when}_activation": [note % when] for when in ("before", "after")}
+    code, output = app.deploy("-e", json.dumps(words))
+    assert code == 0
+    assert f"load was rolled back to {last}" in output
+    assert app.current() not in (good, last)
+    # Once, in the new release, as the app's user.
+    for when in ("before", "after"):
+        said = host.file(f"/var/lib/tornado-load/{when}")
+        assert (said.content_string, said.user) == (f"/srv/load/releases/{app.current()}", "tornado-load")
+
+
+def test_a_reload_by_hand_swaps_or_says_why_not(app, host):
+    pid = host.check_output("pgrep --full 'tornado_app_runner.py 8000 '")
+    assert host.run("systemctl reload tornado-load@8000").rc == 0
+    assert host.check_output("pgrep --full --newest 'tornado_app_runner.py 8000 '") != pid
+    current, bad = app.current(), "bad0bad0bad0"
+    releases = "/srv/load/releases"
+    host.check_output(f"cp --archive {releases}/{current} {releases}/{bad}")
+    host.check_output(f"echo 'raise SystemExit(1)' > {releases}/{bad}/server.py")
+    host.check_output(f"ln --symbolic --force --no-dereference releases/{bad} /srv/load/current")
+    try:
+        assert host.run("systemctl reload tornado-load@8000").rc != 0
+        time.sleep(1)
+        last = host.check_output("journalctl --unit=tornado-load@8000 --lines=1 --output=cat")
+        assert last.startswith(f"Refused: release {bad} on port 8000 ")
+    finally:
+        host.check_output(f"rm --recursive {releases}/{bad}")
+        host.check_output(f"ln --symbolic --force --no-dereference releases/{current} /srv/load/current")
+    assert app.releases()["8000"] == current
+
+
+def test_old_releases_make_room_but_for_the_way_back(app, host):
+    status = app.status()
+    kept = host.check_output("ls /srv/load/releases").split()
+    assert sorted(kept) == sorted(one["id"] for one in status["releases"])
+    # tornado_app_keep_releases, of the many more that this scenario has made.
+    assert len(kept) == 3 < len({one["release"] for one in status["history"]})
+    assert {status["current"], status["previous"]} <= set(kept)
+    assert len(host.check_output("ls /srv/load/venvs").split()) == 1
