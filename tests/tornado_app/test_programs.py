@@ -10,7 +10,7 @@ from port import ROOT, Port
 
 PROGRAMS = ROOT / "tests/samples/programs"
 ANY = ["tutorial.py", "bind_start.py", "add_sockets.py", "second_port.py", "subprocesses.py"]
-ANY += ["own_sigterm.py", "debug.py", "annotated.py", "-m packaged"]
+ANY += ["own_sigterm.py", "debug.py", "annotated.py", "spawns.py", "-m packaged"]
 CASES = [(main, version) for main in ANY for version in ("3.1.1", tornado.version)]
 # asyncio.run is beyond a Tornado that has loops of its own.
 CASES += [("asyncio_main.py", tornado.version)]

@@ -303,6 +303,8 @@ def run_program(words: list[str]) -> None:
     module = sys.modules["__main__"]
     module.__dict__.clear()
     module.__dict__.update(__name__="__main__", __file__=script, __builtins__=__builtins__)
+    # As of any script; multiprocessing asks for the spec.
+    module.__dict__.update(__spec__=None, __package__=None, __doc__=None, __cached__=None)
     exec(code, module.__dict__)
 
 
