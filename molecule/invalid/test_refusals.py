@@ -75,6 +75,14 @@ REFUSED = {
         {"tornado_app_memory_max": "much"},
         "tornado_app_memory_max: 'much' is no amount. Write a number and K, M, G or T, as 512M.",
     ),
+    "a device that is none": (
+        {"tornado_app_sandbox": {"devices": ["/etc/passwd"]}},
+        "tornado_app_sandbox: /etc/passwd won't do. Give devices below /dev",
+    ),
+    "too few tasks to run": (
+        {"tornado_app_tasks_max": 1},
+        "tornado_app_cpu_max, tornado_app_tasks_max: 0 and 1 won't do.",
+    ),
     "no release kept": (
         {"tornado_app_keep_releases": 0},
         "tornado_app_keep_releases: 0 is too few. The current release is one of them.",

@@ -70,6 +70,15 @@ def test_a_rollback_skips_what_is_bad_and_a_deploy_undoes_it(app, host):
         assert (said.content_string, said.user) == (f"/srv/load/releases/{app.current()}", "tornado-load")
 
 
+def test_commands_that_a_killed_run_has_left_are_run_by_the_next_and_once(app, host):
+    host.check_output(f"printf {app.current()} > /srv/load/after-activation.owed")
+    words = ["-e", json.dumps({"tornado_app_after_activation": ["touch /var/lib/tornado-load/owed"]})]
+    assert app.deploy(*words)[0] == 0
+    assert host.file("/var/lib/tornado-load/owed").exists
+    code, output = app.deploy(*words)
+    assert (code, "changed=0" in output) == (0, True)
+
+
 def test_a_reload_by_hand_swaps_or_says_why_not(app, host):
     pid = host.check_output("pgrep --full 'tornado_app_runner.py 8000 '")
     assert host.run("systemctl reload tornado-load@8000").rc == 0

@@ -28,8 +28,9 @@ def test_no_unit_ever_gives_up(kind):
 def test_the_program_writes_where_it_may_and_nowhere_else():
     service = unit("@.service", tornado_app_name="chat")["Service"]
     assert service["ProtectSystem"] == "strict"
-    for kind in ("StateDirectory", "CacheDirectory", "LogsDirectory", "User"):
+    for kind in ("StateDirectory", "LogsDirectory", "User"):
         assert service[kind] == "tornado-chat"
+    assert service["CacheDirectory"] == "tornado-chat tornado-chat/tmp"
 
 
 def test_units_are_called_after_the_app():

@@ -13,7 +13,7 @@ description:
 options:
   name: {type: str, required: true, description: "The app's name."}
   keeper: {type: dict, required: true, description: "Name of a file of the keeper to its content."}
-  units: {type: dict, required: true, description: "Name of a unit file to its content."}
+  files: {type: dict, required: true, description: "Path of a unit or another file to its content."}
   command: {type: str, required: true, description: "Content of the command tornado-NAME-status."}
 """
 
@@ -104,7 +104,7 @@ def main():
         argument_spec={
             "name": {"type": "str", "required": True},
             "keeper": {"type": "dict", "required": True},
-            "units": {"type": "dict", "required": True},
+            "files": {"type": "dict", "required": True},
             "command": {"type": "str", "required": True},
         },
         supports_check_mode=True,
@@ -112,7 +112,7 @@ def main():
     name = module.params["name"]
     os.umask(0o022)
     keeper = Keeper(f"/srv/{name}", module.params["keeper"])
-    files = {f"{UNITS}/{unit}": (text, 0o644) for unit, text in module.params["units"].items()}
+    files = {path: (text, 0o644) for path, text in module.params["files"].items()}
     files[f"/usr/local/bin/tornado-{name}-status"] = (module.params["command"], 0o755)
     due = {path: one for path, one in files.items() if (read(path), mode_of(path)) != one}
 

@@ -89,6 +89,8 @@ class Child:
         self.pidfd = os.pidfd_open(pid)
         self.state = STARTING
         self.begun = self.since = time.monotonic()
+        # The same in milliseconds, for later keepers, from which the sandbox hides its /proc.
+        self.begun_at = int(self.begun * 1000)
         self.listens = False  # whether the program has asked for its port
         self.reason = ""  # why this process is not to be trusted
         self.wrong = ""  # what the last health check found
@@ -127,9 +129,10 @@ class Child:
         return child
 
     @classmethod
-    def adopt(cls, port: int, release: str, pid: int, control: socket.socket) -> Self:
+    def adopt(cls, port: int, release: str, pid: int, begun_at: int, control: socket.socket) -> Self:
         """Take over a process that an earlier keeper started. OSError: it has ended."""
         child = cls(port, release, settings_of(release), control, pid)
+        child.begun_at = begun_at
         child.listens = child.unknown = True
         child.state = SERVING
         child.send({"do": "who"})
@@ -138,7 +141,7 @@ class Child:
     @property
     def name(self) -> str:
         """What systemd stores the channel by; an adopting keeper learns all from it."""
-        return f"child-{self.pid}-{os.path.basename(self.release)}"
+        return f"child-{self.pid}-{self.begun_at}-{os.path.basename(self.release)}"
 
     def send(self, message: Message, handed: socket.socket | None = None) -> None:
         """Tell the runner something, with a socket or without; a dead one hears nothing."""

@@ -97,13 +97,13 @@ class Keeper:
             if kind == "port":
                 self.ports[name] = channel
                 continue
-            pid, _dash, release = rest.partition("-")
             try:
-                found.append(Child.adopt(self.port, self.path(release), int(pid), channel))
+                pid, begun, release = rest.split("-")
+                found.append(Child.adopt(self.port, self.path(release), int(pid), int(begun), channel))
             except (OSError, ValueError):
                 self.manager.forget(name)
         # One that drains will say so; of several that serve, the youngest goes on.
-        for child in sorted(found, key=lambda child: started(child.pid)):
+        for child in sorted(found, key=lambda child: child.begun_at):
             self.watch(child)
             if self.serving:
                 self.drain(self.serving, child)
@@ -470,12 +470,6 @@ class Keeper:
             ],
             "drains": self.drains,
         }
-
-
-def started(pid: int) -> int:
-    """When a process began, in clock ticks since boot."""
-    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-        return int(file.read().rpartition(")")[2].split()[19])
 
 
 def serve(home: str, port: int, runtime: str) -> None:

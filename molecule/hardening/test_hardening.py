@@ -1,0 +1,106 @@
+"""What a program can do on the host, what it can't, and who pays when it eats too much."""
+
+import time
+
+import pytest
+
+PLAIN, SHUT, FREE = 8000, 8100, 8200
+UNITS = {PLAIN: "tornado-plain@8000", SHUT: "tornado-shut@8100", FREE: "tornado-free@8200"}
+
+
+@pytest.fixture(scope="module")
+def attempt(host):
+    """What became of it when the program on a port tried something."""
+
+    def ask(port, what):
+        return host.run(f"curl --silent --max-time 20 'http://127.0.0.1:{port}/try?what={what}'").stdout
+
+    return ask
+
+
+@pytest.fixture(scope="module")
+def write(host):
+    """What became of it when the program on a port wrote a file."""
+
+    def ask(port, path):
+        return host.run(f"curl --silent --max-time 20 'http://127.0.0.1:{port}/write?path={path}'").stdout
+
+    return ask
+
+
+@pytest.mark.parametrize("port", UNITS)
+@pytest.mark.parametrize(
+    "what",
+    ["uvloop", "subprocess", "threads", "processes", "temporary", "sqlite", "resolver", "inside"],
+)
+def test_a_program_does_what_programs_do(attempt, port, what):
+    assert attempt(port, what) == "done"
+
+
+@pytest.mark.parametrize("port", UNITS)
+@pytest.mark.parametrize("what", ["others", "namespaces", "packets"])
+def test_no_program_leaves_its_room(attempt, port, what):
+    assert attempt(port, what) not in ("done", "")
+
+
+@pytest.mark.parametrize(
+    ("what", "allowed"),
+    [("outside", {PLAIN, FREE}), ("executable_memory", {FREE}), ("device", {FREE})],
+)
+def test_what_is_allowed_is_allowed_to_that_app_alone(attempt, what, allowed):
+    assert {port for port in UNITS if attempt(port, what) == "done"} == allowed
+
+
+def test_a_program_writes_its_own_folders_and_what_was_allowed(host, write):
+    assert write(FREE, "/srv/shared/x") == "done"
+    for path in ("/var/lib/tornado-plain/x", "/var/cache/tornado-plain/x", "/var/log/tornado-plain/x"):
+        assert write(PLAIN, path) == "done"
+        assert write(SHUT, path) != "done"
+    for path in ("/srv/shared/x", "/srv/plain/x", "/etc/x", "/usr/x", "/root/x", "/home/admin/x"):
+        assert write(PLAIN, path) != "done"
+    # Its /tmp is nobody else's.
+    assert write(PLAIN, "/tmp/mine") == "done"
+    assert not host.file("/tmp/mine").exists
+
+
+def test_a_temporary_file_outlives_the_keeper(attempt, host, write):
+    write(PLAIN, "/tmp/before")
+    pid = host.check_output(f"systemctl show --property=MainPID --value {UNITS[PLAIN]}")
+    host.check_output(f"kill -KILL {pid}")
+    time.sleep(2)
+    assert attempt(PLAIN, "temporary") == "done"
+    assert host.file("/var/cache/tornado-plain/tmp/before").exists
+
+
+def test_who_eats_memory_pays_for_it_alone(attempt, host, eventually):
+    def processes():
+        return host.check_output("pgrep --full 'tornado_app_runner.py 8[0-9]*'").split()
+
+    before = processes()
+    assert attempt(PLAIN, "memory") == ""
+    assert eventually(lambda: attempt(PLAIN, "threads") == "done")
+    after = processes()
+    # One process was replaced, the other four are who they were.
+    assert len(set(before) & set(after)) == len(before) - 1
+    assert host.check_output(f"systemctl is-active {UNITS[PLAIN]}") == "active"
+
+
+def test_threads_end_at_their_limit_and_not_the_host(attempt, host):
+    assert "can't start new thread" in attempt(SHUT, "tasks")
+    assert attempt(SHUT, "threads") == "done"
+    limit = "systemctl show --property=TasksMax --value"
+    assert host.check_output(f"{limit} {UNITS[SHUT]}") == "512"
+
+
+def test_processor_time_is_limited_where_asked_for(host):
+    show = "systemctl show --property=CPUQuotaPerSecUSec --value"
+    assert host.check_output(f"{show} {UNITS[FREE]}") == "500ms"
+    assert host.check_output(f"{show} {UNITS[PLAIN]}") == "infinity"
+
+
+@pytest.mark.parametrize(("port", "tenths"), [(PLAIN, 11), (SHUT, 9)])
+def test_systemd_finds_little_to_say_about_an_app(host, port, tenths):
+    # systemd-analyze's exposure level, 0 to 10, lower is better.
+    done = host.run(f"systemd-analyze security --no-pager --threshold={tenths} {UNITS[port]}.service")
+    print(done.stdout)
+    assert done.rc == 0
