@@ -24,7 +24,7 @@ def test_changed_units_restart_port_by_port_behind_the_kept_socket(app, host, lo
     assert limit == str(301 * 2**20)
 
 
-def test_ports_come_and_go_without_a_lost_request(app, host, load):
+def test_ports_come_and_go_without_a_lost_request(app, capsys, host, load):
     ports = [*map(int, PORTS[1:]), 8004]
     site = {"names": ["localhost"], "upstreams": [f"127.0.0.1:{port}" for port in ports]}
     words = {"tornado_app_ports": ports, "nginx_proxy_sites": [site], "tornado_app_memory_max": "301M"}
@@ -40,8 +40,9 @@ def test_ports_come_and_go_without_a_lost_request(app, host, load):
         spans["the end"] = time.time()
     assert set(app.releases()) == set(map(str, ports))
     lost = [one for found in running.report["kinds"].values() for one in found["failures"]]
-    for (name, begun), (_next, ended) in itertools.pairwise(spans.items()):
-        print(f"{name}: {sum(begun <= one['at'] <= ended for one in lost)} lost")
+    with capsys.disabled():
+        for (name, begun), (_next, ended) in itertools.pairwise(spans.items()):
+            print(f"\n{name}: {sum(begun <= one['at'] <= ended for one in lost)} lost", end=" ")
     # nginx's own reload closes idle connections; a request may be on its way on one just then.
     # A browser would send it again, the load client never does.
     closed = "closed without an answer"
