@@ -99,6 +99,8 @@ def test_a_new_process_gets_no_request_before_it_may_take_over(serving):
     old = serving.ask(do="status")["pid"]
     with serving.connect() as channel:
         assert serving.tell(channel, do="swap", release="two", hold=True)["ok"]
+        # Longer than it has to stay well: it could, but nobody has said that it may.
+        time.sleep(1)
         assert all(f'"pid": {old}' in serving.get() for _request in range(100))
         new = serving.tell(channel, do="commit")["pid"]
     assert all(f'"pid": {new}' in serving.get() for _request in range(20))
