@@ -79,6 +79,10 @@ REFUSED = {
         {"tornado_app_sandbox": {"devices": ["/etc/passwd"]}},
         "tornado_app_sandbox: /etc/passwd won't do. Give devices below /dev",
     ),
+    "a folder that is not there": (
+        {"tornado_app_sandbox": {"writable_paths": ["/srv/nowhere", "/etc/passwd"]}},
+        "tornado_app_sandbox: /srv/nowhere, /etc/passwd is no folder on tornadoes-invalid. Make",
+    ),
     "too few tasks to run": (
         {"tornado_app_tasks_max": 1},
         "tornado_app_cpu_max, tornado_app_tasks_max: 0 and 1 won't do.",
