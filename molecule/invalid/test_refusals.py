@@ -119,6 +119,42 @@ REFUSED = {
         sites({"names": ["a; return 200;"]}),
         "nginx_proxy_sites: 'a; return 200;' can't be the name of a site.",
     ),
+    "a header that would break out of the configuration": (
+        sites({"headers": {"X-Mood": 'calm"; return 200 "'}}),
+        """nginx_proxy_sites: headers: 'calm"; return 200 "' can't be sent.""",
+    ),
+    "a network that is none": (
+        sites({"access": [{"path": "/admin", "allow": ["10.0.0.0/33"]}]}),
+        "nginx_proxy_sites: allow: '10.0.0.0/33' is no network. Give addresses or networks, as 192.0.2.7,",
+    ),
+    "two rules for one path": (
+        sites({"access": [{"path": "/admin"}, {"path": "/admin/"}]}),
+        "nginx_proxy_sites: access: www.example.org has two rules for one path (/admin, /admin).",
+    ),
+    "users that are nowhere": (
+        sites({"access": [{"path": "/", "users_file": "/no/such/users"}]}),
+        "nginx_proxy_sites: users_file: /no/such/users does not exist on the controller, or has a line",
+    ),
+    "a maintenance page that is nowhere": (
+        sites({"maintenance": {"page": "/no/such.html"}}),
+        "nginx_proxy_sites: maintenance: /no/such.html does not exist on the controller",
+    ),
+    "a limit that is none": (
+        {"nginx_proxy_limits": {"header_size": "huge"}},
+        "nginx_proxy_limits.header_size: 'huge' won't do. Give bytes (1000 to 999999), or a number with k.",
+    ),
+    "a misspelt limit": (
+        {"nginx_proxy_limits": {"header_sise": "8k"}},
+        "nginx_proxy_limits.header_sise. Supported parameters include: body_timeout",
+    ),
+    "a balancer that is none": (
+        {"nginx_proxy_trusted_proxies": ["balancer"]},
+        "nginx_proxy_trusted_proxies: 'balancer' is no network.",
+    ),
+    "a log that nobody rotates": (
+        {"nginx_proxy_error_log": "/var/log/error.log"},
+        "nginx_proxy_error_log: '/var/log/error.log' won't do. Give a file /var/log/nginx/NAME.log",
+    ),
     "a certificate without its key": (
         sites({"tls": "provided", "certificate": "site.pem"}),
         "With tls: provided give both files",

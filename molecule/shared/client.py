@@ -1,6 +1,7 @@
 """A visitor from outside, who follows no redirect, retries nothing and keeps no cache."""
 
 import asyncio
+import base64
 import http.client
 import socket
 import ssl
@@ -17,6 +18,11 @@ class Answer:
     status: int
     headers: dict = field(repr=False)
     body: bytes
+
+
+def password(name, secret):
+    """The headers of a visitor who gives a name and a password."""
+    return [("Authorization", "Basic " + base64.b64encode(f"{name}:{secret}".encode()).decode())]
 
 
 class Client:

@@ -26,6 +26,12 @@ def test_a_stored_release_holds_its_files_and_no_others(tmp_path):
     assert os.stat(folder / "nginx.conf").st_ino == untouched
 
 
+def test_a_refused_line_is_traced_to_its_variable(tmp_path):
+    files, origins = configuration.separated({"a.conf": "one on;\ntwo off; #= some_variable.two\n"})
+    assert files == {"a.conf": "one on;\ntwo off;\n"}
+    assert origins == {("a.conf", 2): "some_variable.two"}
+
+
 def test_what_is_younger_than_the_last_load_is_unread(tmp_path):
     configuration.store(tmp_path, FILES)
     certificate = tmp_path.parent / "fullchain.pem"

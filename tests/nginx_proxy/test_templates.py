@@ -70,8 +70,10 @@ def test_what_the_tutorial_has_is_there():
 
 def test_what_the_tutorial_gets_wrong_is_not():
     everything = "\n".join(render(site(static=[{"url": "/static/", "path": "/srv/static"}])).values())
-    for words in ("$http_host", "proxy_pass_header", "rewrite", " if (", "ssl on", "non_idempotent"):
+    for words in ("$http_host", "proxy_pass_header", "rewrite", "ssl on", "non_idempotent"):
         assert words not in everything
+    # In a location "if" does what nobody expects; in a server it returns.
+    assert "        if (" not in everything
 
 
 def test_includes_stay_inside_the_release_or_are_debians():
@@ -160,8 +162,51 @@ def test_limits():
 
 def test_a_site_of_static_files_only():
     text = page(upstreams=[], static=[{"url": "/static/", "path": "/srv/a"}])
-    assert "upstream" not in text
+    assert "upstream tornadoes" not in text
+    assert "proxy_pass" not in text
     assert "return 404;" in text
+
+
+def places(**keys):
+    """Match of each location to the number of its rule, or None."""
+    asked = {"favicon": "", "static": [], "access": [], **keys}
+    return {
+        one["match"]: one["rule"] and one["rule"]["number"]
+        for one in evaluate("nginx_proxy", f"{asked} | nginx_proxy_locations")
+    }
+
+
+def test_the_rule_with_the_longest_path_counts():
+    static = [{"url": "/static/", "path": "/srv/a"}]
+    assert places() == {"/": None}
+    assert places(access=[{"path": "/"}], static=static, favicon="/f") == {
+        "= /favicon.ico": 0,
+        "^~ /static/": 0,
+        "/": 0,
+    }
+    assert places(access=[{"path": "/a/b/"}, {"path": "/a"}]) == {
+        "= /a/b": 0,
+        "^~ /a/b/": 0,
+        "= /a": 1,
+        "^~ /a/": 1,
+        "/": None,
+    }
+    rules = [{"path": "/static"}, {"path": "/static/x"}, {"path": "/stat"}]
+    assert places(access=rules, static=static) == {
+        "^~ /static/": 0,
+        "^~ /static/x/": 1,
+        "= /stat": 2,
+        "^~ /stat/": 2,
+        "/": None,
+    }
+
+
+def test_files_under_a_rule_still_come_from_disk():
+    text = page(
+        static=[{"url": "/static/", "path": "/srv/a"}],
+        access=[{"path": "/static/x", "allow": ["10.0.0.0/8"]}],
+    )
+    assert re.search(r"location \^~ /static/x/ \{\s+allow 10.0.0.0/8;.*\s+deny all;\s+alias /srv/a/x/;", text)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,13 @@ options:
     required: true
     description: >-
       Path to content. C(nginx.conf) is the entry; C(@release@) in a content becomes the
-      release's folder, for includes.
+      release's folder, for includes. C(#= VARIABLE) at the end of a line is taken off; when nginx
+      refuses the line, the variable is named.
+  users:
+    type: dict
+    default: {}
+    description: The same, for files of hashed passwords. No difference of them is shown.
+  user: {type: str, required: true, description: "Account of nginx's workers, whose group may read them."}
   port: {type: int, required: true, description: "Port on the loopback address that answers http."}
   read_at_start:
     type: list
@@ -34,6 +40,7 @@ options:
 RETURN = r"""
 release: {type: str, description: "Name of the release's folder."}
 foreign: {type: list, description: "Configuration files of others that nginx includes."}
+edited: {type: list, description: "Files of the role that somebody has changed by hand since the last run."}
 """
 
 import datetime
@@ -41,6 +48,7 @@ import glob
 import hashlib
 import json
 import os
+import pwd
 import re
 import shutil
 import socket
@@ -54,8 +62,10 @@ RELEASES = f"{HOME}/tornadoes"
 LINK = f"{HOME}/nginx.conf"
 NEXT = f"{HOME}/nginx.conf.next"
 DIST = f"{HOME}/nginx.conf.dist"
+EDITED = f"{HOME}/nginx.conf.edited"
 STOCK_SITE = f"{HOME}/sites-enabled/default"
 MARK = "@release@"
+ORIGIN = re.compile(r" #= (\S+)$", re.MULTILINE)
 PATIENCE = 15  # seconds; nginx tries for 2.5 to bind an occupied port
 
 
@@ -66,6 +76,18 @@ class Refused(Exception):
 def name_of(files):
     """The name of a release, from its content."""
     return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def separated(files):
+    """The contents without the variables at their lines' ends, and those by (path, line number)."""
+    origins = {
+        (path, number): found[1]
+        for path, text in files.items()
+        for number, line in enumerate(text.splitlines(), 1)
+        for found in [ORIGIN.search(line)]
+        if found
+    }
+    return {path: ORIGIN.sub("", text) for path, text in files.items()}, origins
 
 
 def filled(files, name):
@@ -95,14 +117,18 @@ def complaint(output):
     return (place[1], place[2], int(place[3])) if place else (reason, None, None)
 
 
-def explained(output):
-    """The same as a part of a sentence, with the text of the line."""
+def explained(output, origins=()):
+    """The same as a part of a sentence, with the text of the line and the variable behind it."""
     reason, path, number = complaint(output)
     if path is None:
         return reason
     with open(path, encoding="utf-8") as file:
-        text = file.read().splitlines()[number - 1].strip()
-    return f"{reason} in {re.sub(f'^{RELEASES}/[^/]+/', '', path)}:{number} ({text})"
+        lines = file.read().splitlines()
+    line = "".join(lines[number - 1 : number]).strip()
+    short = re.sub(f"^{RELEASES}/[^/]+/", "", path)
+    # What is missing at a file's end is missed behind its last line.
+    origin = dict(origins).get((short, min(number, len(lines))))
+    return f"{reason} in {short}:{number}" + f" ({line})" * bool(line) + f", from {origin}" * bool(origin)
 
 
 def seconds(timestamp):
@@ -162,8 +188,12 @@ def stored(folder):
     return found
 
 
-def store(folder, files):
-    """Make a folder hold these files and no others, each written as a whole."""
+def store(folder, files, group=0):
+    """Make a folder hold these files and no others, each written as a whole.
+
+    group: id of the group of nginx's workers. They read what is in public/ and users/
+    themselves, at a request; all else is read by the master.
+    """
     there = stored(folder)
     for path, text in files.items():
         if there.pop(path, None) == text:
@@ -171,6 +201,8 @@ def store(folder, files):
         target = f"{folder}/{path}"
         os.makedirs(os.path.dirname(target), exist_ok=True)
         with open(f"{target}.partial", "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), 0o644 if path.startswith("public/") else 0o640)
+            os.fchown(file.fileno(), -1, group if path.startswith("users/") else -1)
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -183,6 +215,22 @@ def linked():
     """The release that nginx.conf is linked to: its folder, or None."""
     target = os.readlink(LINK) if os.path.islink(LINK) else ""
     return f"{HOME}/{os.path.dirname(target)}" if target.startswith("tornadoes/") else None
+
+
+def edited(old, before):
+    """What somebody has changed by hand in the release in use since it was put in place."""
+    found = []
+    if os.path.exists(LINK) and not os.path.islink(LINK) and os.path.exists(DIST):
+        found.append(f"{LINK} (kept as {EDITED})")
+    if old:
+        used = f"tornadoes/{os.path.basename(old)}"
+        if name_of({path: text.replace(used, MARK) for path, text in before.items()}) != os.path.basename(
+            old
+        ):
+            since = os.lstat(LINK).st_mtime
+            late = [f"{old}/{path}" for path in before if os.lstat(f"{old}/{path}").st_mtime > since]
+            found += sorted(late) or [old]
+    return found
 
 
 def link(folder, path):
@@ -215,11 +263,11 @@ def unread(folder, more, loaded):
     return any(os.lstat(path).st_mtime > loaded for path in paths if os.path.lexists(path))
 
 
-def test(path):
+def test(path, origins):
     """Refuse a configuration that nginx can't read."""
     code, output = run("/usr/sbin/nginx", "-t", "-c", path)
     if code:
-        raise Refused(f"nginx refuses the new configuration: {explained(output)}")
+        raise Refused(f"nginx refuses the new configuration: {explained(output, origins)}")
 
 
 def load(port):
@@ -274,18 +322,19 @@ def put_back(old, stock_site, runs):
     run("systemctl", "reload" if runs else "stop", "nginx")
 
 
-def swap(folder, files, port):
+def swap(folder, files, origins, port, group):
     """Store, test, put in place and load a release, or leave everything as it was."""
     old, runs = linked(), unit()["runs"]
     stock_site = os.readlink(STOCK_SITE) if is_stock(STOCK_SITE) else None
-    store(folder, files)
+    store(folder, files, group)
     link(folder, NEXT)
     try:
         if stock_site:
             os.unlink(STOCK_SITE)
-        test(NEXT)
+        test(NEXT, origins)
         if os.path.exists(LINK) and not os.path.islink(LINK):
-            shutil.copy2(LINK, DIST)
+            # Debian's own the first time; later somebody's.
+            shutil.copy2(LINK, EDITED if os.path.exists(DIST) else DIST)
         os.replace(NEXT, LINK)
         load(port)
     except Refused:
@@ -300,16 +349,20 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "files": {"type": "dict", "required": True},
+            "users": {"type": "dict", "default": {}, "no_log": True},
+            "user": {"type": "str", "required": True},
             "port": {"type": "int", "required": True},
             "read_at_start": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
-    os.umask(0o027)
-    files, now = module.params["files"], unit()
+    os.umask(0o022)
+    shown, origins = separated(module.params["files"])
+    files, now = {**shown, **module.params["users"]}, unit()
     name = name_of(files)
     folder, old = f"{RELEASES}/{name}", linked()
     before = stored(old) if old else {}
+    changed_by_hand = edited(old, before)
     owed = (
         old != folder
         or before != filled(files, name)
@@ -319,18 +372,20 @@ def main():
     )
     # The folder's name is in every include; as a difference it tells nothing.
     in_use = f"tornadoes/{os.path.basename(old)}" if old else MARK
-    shown = {path: text.replace(in_use, MARK) for path, text in before.items()}
+    was = {path: text.replace(in_use, MARK) for path, text in before.items() if not path.startswith("users/")}
     result = {
         "changed": bool(owed or leftovers(folder)),
         "release": name,
         "foreign": foreign(),
-        "diff": differences(shown, files),
+        "edited": changed_by_hand,
+        "diff": differences(was, shown),
     }
     if module.check_mode:
         module.exit_json(**result)
     try:
         if owed:
-            swap(folder, filled(files, name), module.params["port"])
+            group = pwd.getpwnam(module.params["user"]).pw_gid
+            swap(folder, filled(files, name), origins, module.params["port"], group)
     except Refused as error:
         module.fail_json(msg=f"{str(error).rstrip('.')}. The old configuration stays in use.")
     for path in leftovers(folder):

@@ -1,0 +1,188 @@
+"""What changes a running site, and what must not. Last, since it changes the host."""
+
+import json
+import time
+
+import pytest
+import yaml
+from client import password
+
+GUARDED = "guarded.example.org"
+PUBLISH = "playbooks/publish.yml"
+
+
+def workers(host):
+    """The processes of nginx."""
+    return host.check_output("pgrep --list-name nginx")
+
+
+def changed(scenario, **keys):
+    """The scenario's sites as an extra variable, the first one changed."""
+    sites = yaml.safe_load((scenario / "group_vars/all.yml").read_text())["nginx_proxy_sites"]
+    return json.dumps({"nginx_proxy_sites": [{**sites[0], **keys}, *sites[1:]]})
+
+
+def test_maintenance_closes_the_sites_with_a_page_and_opens_them_again(client, host, playbook):
+    before = workers(host)
+    closing = ("playbooks/maintenance.yml", "-e", "nginx_proxy_maintenance=on")
+    assert playbook(*closing)[0] == 0
+    assert "changed=0" in playbook(*closing)[1]
+    for target in ("/", "/static/style.css"):
+        answer = client.ask(target)
+        assert answer.status == 503
+        assert b"closed for maintenance" in answer.body
+        assert answer.headers["retry-after"] == "300"
+        assert answer.headers["strict-transport-security"]
+    # The health check is answered, at the path that the site has for it.
+    assert client.ask("/healthz").status == client.ask("/alive", host=GUARDED).status == 200
+    assert client.ask("/healthz", host=GUARDED).status == 503
+    assert client.ask("/", scheme="http").status == 308
+    opening = ("playbooks/maintenance.yml", "-e", "nginx_proxy_maintenance=off")
+    assert playbook(*opening, "-e", "nginx_proxy_maintenance_site=localhost")[0] == 0
+    assert client.ask("/").status == 200
+    assert "retry-after" not in client.ask("/").headers
+    assert client.ask("/", host=GUARDED).status == 503
+    assert playbook(*opening)[0] == 0
+    assert client.ask("/", host=GUARDED).status == 200
+    assert workers(host) == before
+
+
+def test_a_site_that_is_none_is_not_closed(playbook):
+    words = ("-e", "nginx_proxy_maintenance=on", "-e", "nginx_proxy_maintenance_site=other")
+    code, output = playbook("playbooks/maintenance.yml", *words)
+    assert code != 0
+    assert "nginx_proxy_maintenance_site: 'other' is no site of tornadoes-sites." in " ".join(output.split())
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        (
+            {"snippet": "expires soon;\nnonsense on;\n"},
+            '"expires" directive invalid value in sites/localhost.snippet:1 (expires soon;), from'
+            " nginx_proxy_sites.snippet.",
+        ),
+        (
+            {"snippet": "location / {\n"},
+            'unexpected end of file, expecting "}" in sites/localhost.snippet:2, from'
+            " nginx_proxy_sites.snippet.",
+        ),
+        (
+            {"upstreams": ["nowhere.invalid:1"]},
+            "(server nowhere.invalid:1 max_fails=0;), from nginx_proxy_sites.upstreams.",
+        ),
+    ],
+    ids=["snippet", "torn", "upstream"],
+)
+def test_what_nginx_refuses_is_named_with_its_variable(client, host, playbook, scenario, keys, sentence):
+    before = workers(host)
+    code, output = playbook(PUBLISH, "-e", changed(scenario, **keys))
+    assert code != 0
+    assert sentence in " ".join(output.split())
+    assert "The old configuration stays in use." in " ".join(output.split())
+    assert workers(host) == before
+    assert client.ask("/").status == 200
+
+
+def test_a_reboot_after_a_refusal_comes_up_with_the_old_configuration(client, host, podman, eventually):
+    host.check_output("/usr/sbin/nginx -t")
+    podman("restart")
+    assert eventually(lambda: client.ask("/").status == 200, seconds=60)
+
+
+def test_a_hand_edit_and_a_foreign_file_are_named(client, host, playbook):
+    edited = host.check_output("realpath /etc/nginx/nginx.conf").replace("nginx.conf", "sites/localhost.conf")
+    time.sleep(1)
+    host.check_output(f"sed -i 's/client_max_body_size .*/client_max_body_size 7m;/' {edited}")
+    host.check_output("touch $(dirname $(realpath /etc/nginx/nginx.conf))/sites/mine.conf")
+    host.check_output("printf 'map $uri $mine { default 1; }\n' > /etc/nginx/conf.d/mine.conf")
+    code, output = playbook(PUBLISH)
+    said = " ".join(output.split())
+    assert code == 0
+    assert f"Edited by hand, and undone: {edited}, {edited.replace('localhost', 'mine')}" in said
+    assert "part of what nginx serves: /etc/nginx/conf.d/mine.conf" in said
+    assert "7m" not in host.file(edited).content_string
+    assert client.ask("/").status == 200
+
+
+def test_new_users_come_in_without_a_word_of_their_hashes(client, playbook, scenario, tmp_path):
+    users = tmp_path / "users"
+    users.write_text((scenario / "users").read_text().replace("alice", "bob"))
+    sites = json.loads(changed(scenario))
+    sites["nginx_proxy_sites"][1]["access"] = [{"path": "/admin", "users_file": str(users)}]
+    code, output = playbook(PUBLISH, "--diff", "-vv", "-e", json.dumps(sites))
+    assert code == 0
+    assert "$6$" not in output
+    assert client.ask("/admin", host=GUARDED, headers=password("bob", "open sesame")).status == 200
+    assert client.ask("/admin", host=GUARDED, headers=password("alice", "open sesame")).status == 401
+
+
+def test_a_balancer_is_believed_where_it_is_listed(client, host, playbook, eventually):
+    neighbour = json.loads(client.ask("/").body)["address"]
+    settings = {
+        "nginx_proxy_trusted_proxies": [neighbour],
+        "nginx_proxy_access_log": "json",
+        "nginx_proxy_limits": {"connections": 4, "requests": 5},
+    }
+    assert playbook(PUBLISH, "-e", json.dumps(settings))[0] == 0
+    claims = [
+        ("X-Forwarded-For", "198.51.100.1, 203.0.113.9"),
+        ("X-Forwarded-Proto", "http"),
+        ("X-Request-ID", "given-1"),
+    ]
+    said = json.loads(client.ask("/balanced", headers=claims, host="localhost:444", name="localhost").body)
+    # The last one that is not a listed proxy.
+    assert said["address"] == "203.0.113.9"
+    assert said["protocol"] == "http"
+    assert said["host"] == "localhost:444"
+    assert said["headers"]["X-Request-Id"] == "given-1"
+
+    def logged():
+        lines = host.check_output("cat /var/log/nginx/access.log").splitlines()
+        return [
+            one
+            for one in map(json.loads, [line for line in lines if line[0] == "{"])
+            if one["uri"] == "/balanced"
+        ]
+
+    (line,) = eventually(logged)
+    assert (line["request_id"], line["address"], line["status"]) == ("given-1", "203.0.113.9", 200)
+    assert line["seconds"] >= 0
+
+
+def test_a_client_that_asks_too_often_is_told_so(client):
+    flood = [client.ask("/", headers=[("X-Forwarded-For", "203.0.113.50")]).status for _request in range(25)]
+    assert {200, 429} == set(flood)
+    # Its neighbours are not asked to pay.
+    assert client.ask("/", headers=[("X-Forwarded-For", "203.0.113.51")]).status == 200
+
+
+def test_a_client_with_too_many_connections_is_told_so(client):
+    open_requests = []
+    for _connection in range(6):
+        connection = client.connect("https", "localhost")
+        head = (
+            "POST / HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 203.0.113.60\r\nContent-Length: 9\r\n\r\n"
+        )
+        connection.sendall(head.encode())
+        open_requests.append(connection)
+        time.sleep(0.05)
+    answer = open_requests[-1].recv(100)
+    for connection in open_requests:
+        connection.close()
+    assert answer.startswith(b"HTTP/1.1 429 ")
+
+
+def test_the_log_is_turned_and_written_on(client, host, eventually):
+    host.check_output("logrotate --force /etc/logrotate.d/nginx")
+    client.ask("/after-the-turn", headers=[("X-Forwarded-For", "203.0.113.70")])
+    assert eventually(lambda: "/after-the-turn" in host.check_output("cat /var/log/nginx/access.log"))
+
+
+def test_a_second_run_changes_and_reloads_nothing(host, playbook):
+    assert playbook(PUBLISH)[0] == 0
+    before = workers(host)
+    code, output = playbook("site.yml")
+    assert code == 0
+    assert "changed=0" in output
+    assert workers(host) == before

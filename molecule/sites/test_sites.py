@@ -1,0 +1,147 @@
+"""What a site does for its visitors, what it sends along, and whom it lets in."""
+
+import gzip
+import json
+
+import pytest
+from client import password
+
+GUARDED = "guarded.example.org"
+GZIP = [("Accept-Encoding", "gzip")]
+HSTS = "strict-transport-security"
+
+
+@pytest.fixture
+def seen(client):
+    """How the app saw a request."""
+
+    def ask(target="/", **more):
+        return json.loads(client.ask(target, **more).body)
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "more"),
+    [
+        ("/", 200, {}),
+        ("/static/style.css", 200, {}),
+        ("/static/nowhere", 404, {}),
+        ("/static", 405, {"method": "BREW"}),
+        ("/static/style.css", 405, {"method": "POST", "body": b"x"}),
+        ("/", 413, {"method": "POST", "body": b"x" * 110_000}),
+        ("/" + "x" * 9000, 414, {}),
+        ("/", 400, {"headers": [("X-Long", "x" * 9000)]}),
+    ],
+    ids=str,
+)
+def test_every_answer_of_a_site_carries_its_headers(client, target, status, more):
+    answer = client.ask(target, **more)
+    assert answer.status == status
+    assert answer.headers[HSTS] == "max-age=63072000"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["x-frame-options"] == "SAMEORIGIN"
+    assert answer.headers["referrer-policy"] == "strict-origin-when-cross-origin"
+
+
+def test_a_site_chooses_its_headers(client):
+    for target in ("/", "/static/style.css", "/static/nowhere"):
+        headers = client.ask(target, host=GUARDED).headers
+        assert headers["content-security-policy"] == "default-src 'self'; img-src *"
+        assert headers[HSTS] == "max-age=63072000; includeSubDomains"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert "x-frame-options" not in headers
+
+
+def test_what_the_app_says_itself_comes_first_and_once(client):
+    answer = client.ask("/?say=X-Frame-Options:DENY&say=Strict-Transport-Security:max-age=0")
+    connection = client.connect("https", "localhost")
+    connection.sendall(
+        b"GET /?say=X-Frame-Options:DENY HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
+    text = b"".join(iter(lambda: connection.recv(65536), b"")).decode().lower()
+    assert answer.headers["x-frame-options"] == "DENY"
+    assert answer.headers[HSTS] == "max-age=63072000"
+    assert text.count("x-frame-options") == 1
+    assert text.count(HSTS) == 1
+
+
+def test_text_is_compressed_for_who_can_read_it(client):
+    answer = client.ask("/?size=5000&say=Content-Type:text/css", headers=GZIP)
+    assert answer.headers["content-encoding"] == "gzip"
+    assert "accept-encoding" in answer.headers["vary"].lower()
+    assert len(gzip.decompress(answer.body)) == 5000
+    for plain in (
+        client.ask("/?size=5000&say=Content-Type:text/css"),
+        client.ask("/?size=5000&say=Content-Type:image/png", headers=GZIP),
+        client.ask("/?size=500&say=Content-Type:text/css", headers=GZIP),
+        client.ask("/?size=5000&say=Content-Type:text/css", headers=GZIP, host=GUARDED),
+        client.ask("/static/big.css", headers=GZIP, host=GUARDED),
+    ):
+        assert "content-encoding" not in plain.headers
+
+
+def test_a_file_that_was_compressed_beforehand_goes_first(client):
+    assert b"that one" in gzip.decompress(client.ask("/static/big.css", headers=GZIP).body)
+    assert b"this one" in client.ask("/static/big.css").body
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/admin",
+        "/admin/",
+        "/admin/x",
+        "//admin/x",
+        "/x/../admin/x",
+        "/%61dmin/x",
+        "/admin%2fx",
+        "/static/private/note.txt",
+    ],
+)
+def test_nobody_passes_a_password_by(client, target):
+    refused = client.ask(target, host=GUARDED)
+    assert refused.status == 401
+    assert refused.headers["www-authenticate"] == 'Basic realm="Restricted"'
+    assert refused.headers[HSTS]
+    assert client.ask(target, host=GUARDED, headers=password("alice", "guess")).status == 401
+    assert client.ask(target, host=GUARDED, headers=password("alice", "open sesame")).status == 200
+    # A rule is its site's own.
+    assert client.ask(target).status == 200
+
+
+@pytest.mark.parametrize("target", ["/office/x", "/office", "/OFFICE/../office/"])
+def test_a_list_of_addresses_lets_in_no_others(client, target):
+    assert client.ask(target, host=GUARDED).status == 403
+
+
+def test_a_rule_is_for_its_path_alone(client):
+    for target in ("/administrator", "/officer", "/static/style.css", "/healthz"):
+        assert client.ask(target, host=GUARDED).status == 200
+
+
+def test_the_hashes_of_passwords_are_read_by_nginx_alone(host):
+    (path,) = {
+        host.check_output(f"realpath {one}")
+        for one in host.check_output("ls -d /etc/nginx/tornadoes/*/users/*-0").split()
+    }
+    file = host.file(path)
+    assert (file.user, file.group, file.mode) == ("root", "www-data", 0o640)
+
+
+def test_a_snippet_has_its_place_in_the_site(client):
+    assert client.ask("/robots.txt", host=GUARDED).body == b"User-agent: *"
+
+
+def test_a_request_has_one_name_everywhere(client, host, seen, eventually):
+    name = seen("/named", headers=[("X-Request-ID", "mine")])["headers"]["X-Request-Id"]
+    assert len(name) == 32
+    assert eventually(lambda: name in host.check_output("tail --lines=5 /var/log/nginx/access.log"))
+
+
+def test_what_a_client_says_of_itself_is_not_believed(seen):
+    claims = ("X-Real-IP", "X-Forwarded-For", "Forwarded", "X-Forwarded-Proto", "X-Scheme")
+    said = seen("/", headers=[(name, "203.0.113.9") for name in claims] + [("X-XSRFToken", "kept")])
+    assert "203.0.113.9" not in json.dumps(said)
+    assert said["protocol"] == "https"
+    assert said["headers"]["X-Xsrftoken"] == "kept"

@@ -1,0 +1,60 @@
+"""Which locations a site of nginx needs, and which rule of access each is under."""
+
+
+def below(path):
+    """A path as the start of all that is below it."""
+    return path.rstrip("/") + "/"
+
+
+def nearest(path, entries, key):
+    """The entry whose path contains this one most closely, or None."""
+    found = [entry for entry in entries if below(path).startswith(below(entry[key]))]
+    return max(found, key=lambda entry: len(below(entry[key])), default=None)
+
+
+def nginx_proxy_locations(site):
+    """Locations of a site, the app's own one last.
+
+    Each has C(match) for nginx, C(rule) (an entry of C(access) with its C(number), or None)
+    and, where nginx serves files, C(alias) and C(expires).
+    """
+    rules = [
+        {"number": number, "allow": [], "users_file": "", **rule}
+        for number, rule in enumerate(site["access"])
+    ]
+    found = []
+    if site["favicon"]:
+        found.append(
+            {"match": "= /favicon.ico", "path": "/favicon.ico", "alias": site["favicon"], "expires": "1d"}
+        )
+    for static in site["static"]:
+        # Both end in a slash, or "../" behind the URL would reach the folder above.
+        found.append({"path": static["url"], "alias": below(static["path"])})
+    for rule in rules:
+        path = below(rule["path"])
+        files = nearest(path, site["static"], "url")
+        if files is None and path != "/":
+            # The app may answer at the path itself as well, without the slash.
+            found.append({"match": f"= {path[:-1]}", "path": path})
+            found.append({"path": path})
+        elif files is not None and path != files["url"]:
+            found.append({"path": path, "alias": below(files["path"]) + path[len(files["url"]) :]})
+    found.append({"match": "/", "path": "/"})
+    return [
+        {
+            "match": f"^~ {one['path']}",
+            "alias": "",
+            "expires": "$tornadoes_expires",
+            "rule": nearest(one["path"], rules, "path"),
+            **one,
+        }
+        for one in found
+    ]
+
+
+class FilterModule:
+    """Ansible finds the filters here."""
+
+    def filters(self):
+        """Name to function."""
+        return {"nginx_proxy_locations": nginx_proxy_locations}
