@@ -115,6 +115,10 @@ REFUSED = {
         sites({"upstreams": ["127.0.0.1:443"]}),
         "nginx_proxy_sites: 127.0.0.1:443 is nginx itself, so requests would go round in a circle.",
     ),
+    "a socket that nginx can't see": (
+        sites({"upstreams": ["unix:/tmp/app.sock"]}),
+        "nginx_proxy_sites: 'unix:/tmp/app.sock' is out of sight, since nginx has a /tmp of its own.",
+    ),
     "a name that would break out of the configuration": (
         sites({"names": ["a; return 200;"]}),
         "nginx_proxy_sites: 'a; return 200;' can't be the name of a site.",

@@ -43,6 +43,19 @@ def test_what_is_younger_than_the_last_load_is_unread(tmp_path):
     assert not configuration.unread(tmp_path, ["/does/not/exist"], 1.9e9)
 
 
+def test_a_test_has_the_sandbox_of_the_unit_and_nothing_else_of_it():
+    unit_files = (
+        "# /etc/x.conf\n[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=forking\nRestart=on-failure\n"
+        "# ProtectHome=no\nProtectHome=read-only\nSystemCallFilter=@a \\\n  @b\n"
+        "ReadWritePaths=-/run\nMemoryMax=1G\n"
+    )
+    assert configuration.sandbox(unit_files) == [
+        "--property=ProtectHome=read-only",
+        "--property=SystemCallFilter=@a    @b",
+        "--property=ReadWritePaths=-/run",
+    ]
+
+
 def test_a_difference_names_only_what_differs():
     after = {"nginx.conf": FILES["nginx.conf"], "sites/b.conf": "new\n"}
     found = {

@@ -66,6 +66,7 @@ EDITED = f"{HOME}/nginx.conf.edited"
 STOCK_SITE = f"{HOME}/sites-enabled/default"
 MARK = "@release@"
 ORIGIN = re.compile(r" #= (\S+)$", re.MULTILINE)
+SHUT_OUT = "in its sandbox: give the folder in ReadWritePaths= of a drop-in of your own and restart nginx"
 PATIENCE = 15  # seconds; nginx tries for 2.5 to bind an occupied port
 
 
@@ -120,6 +121,8 @@ def complaint(output):
 def explained(output, origins=()):
     """The same as a part of a sentence, with the text of the line and the variable behind it."""
     reason, path, number = complaint(output)
+    if "(30: Read-only file system)" in reason:
+        reason += f"; {SHUT_OUT}"
     if path is None:
         return reason
     with open(path, encoding="utf-8") as file:
@@ -263,9 +266,22 @@ def unread(folder, more, loaded):
     return any(os.lstat(path).st_mtime > loaded for path in paths if os.path.lexists(path))
 
 
+def sandbox(unit_files):
+    """What nginx's unit files say about its sandbox, as words for systemd-run."""
+    names = "Capability|LockP|MemoryDeny|NoNew|Private|Proc|Protect|Restrict[A-Z]|SystemCall|UMask"
+    paths = "(?:ReadWrite|ReadOnly|Inaccessible|Exec|NoExec|Bind|BindReadOnly)Paths"
+    text = re.sub(r"\\\n", " ", unit_files)
+    return [f"--property={line}" for line in re.findall(rf"^(?:{names}|{paths})\w*=.*$", text, re.M)]
+
+
 def test(path, origins):
-    """Refuse a configuration that nginx can't read."""
-    code, output = run("/usr/sbin/nginx", "-t", "-c", path)
+    """Refuse a configuration that nginx can't use, in the sandbox that it has from its next start on.
+
+    Outside of it, a log where nginx may not write would show at the next boot only.
+    """
+    _code, unit_files = run("systemctl", "cat", "nginx")
+    inside = ["systemd-run", "--quiet", "--wait", "--pipe", "--collect", *sandbox(unit_files)]
+    code, output = run(*inside, "/usr/sbin/nginx", "-t", "-c", path)
     if code:
         raise Refused(f"nginx refuses the new configuration: {explained(output, origins)}")
 
@@ -286,7 +302,7 @@ def load(port):
         with open(log, encoding="utf-8", errors="replace") as file:
             file.seek(size)
             output = file.read() or output
-    reason = complaint(output)[0] or f"it does not answer on port {port}"
+    reason = explained(output) or f"it does not answer on port {port}"
     raise Refused(f"nginx can't run the new configuration: {reason}")
 
 

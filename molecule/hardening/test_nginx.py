@@ -1,0 +1,90 @@
+"""What nginx can do on the host and what not: its own sandbox, in which it does all it has to."""
+
+import pytest
+
+FOREIGN = "/etc/nginx/conf.d/foreign.conf"
+
+
+@pytest.fixture
+def processes(host):
+    """Pids of nginx, the master first."""
+    return lambda: host.check_output("cat /run/nginx.pid; pgrep --parent $(cat /run/nginx.pid)").split()
+
+
+# Before all others: this nginx is the one that the installation of the package started.
+def test_nginx_runs_in_its_sandbox_from_its_first_start_on(host, processes):
+    assert host.check_output("systemctl show nginx --property=NRestarts --value") == "0"
+    for pid in processes():
+        status = host.file(f"/proc/{pid}/status").content_string
+        assert "NoNewPrivs:\t1\n" in status
+        assert "Seccomp:\t2\n" in status
+
+
+def test_systemd_finds_little_to_say_about_nginx(host):
+    # systemd-analyze's exposure level, 0 to 10, lower is better; Debian's own unit has 9.6.
+    done = host.run("systemd-analyze security --no-pager --threshold=25 nginx.service")
+    print(done.stdout)
+    assert done.rc == 0
+
+
+def test_even_its_master_writes_nowhere_else(host, processes):
+    master = processes()[0]
+
+    def writes(folder):
+        return host.run(f"nsenter --target {master} --mount touch {folder}/x").rc == 0
+
+    for folder in ("/etc", "/etc/nginx", "/usr", "/srv", "/srv/plain", host.user("root").home, "/home", "/var/lib"):
+        assert not writes(folder), folder
+    for folder in ("/run", "/var/lib/nginx", "/var/log/nginx"):
+        assert writes(folder), folder
+
+
+def test_nothing_of_the_host_is_missing_to_it(client, host):
+    assert client.ask("/home/page").body == b"from /home"
+    assert client.ask("/home/nowhere").status == 404
+    assert "/home/nowhere" in host.file("/var/log/nginx/error.log").content_string
+    # A body this large goes through a file below /var/lib/nginx.
+    assert client.ask("/try", method="POST", body=b"x" * 1_000_000).status == 405
+    listen = "--unit=test --collect --socket-property=ListenStream=/run/test.sock"
+    host.check_output(f"systemd-run --quiet {listen} /usr/lib/systemd/systemd-socket-proxyd 127.0.0.1:8000")
+    try:
+        assert client.ask("/healthz", host="socket.example.org").body == b"ok"
+    finally:
+        host.check_output("systemctl stop test.socket test.service; rm /run/test.sock")
+
+
+@pytest.mark.parametrize("how", ["reload", "restart"])
+def test_nginx_comes_out_of_it_well(client, host, eventually, processes, how):
+    before = processes()
+    host.check_output(f"systemctl {how} nginx")
+    assert eventually(lambda: len(processes()) == len(before) and not set(processes()[1:]) & set(before))
+    assert (processes()[0] == before[0]) == (how == "reload")
+    assert client.ask("/healthz").status == 200
+
+
+def test_its_logs_are_rotated(client, host, eventually):
+    # What logrotate does with them.
+    log = "/var/log/nginx/access.log"
+    host.check_output(f"mv {log} {log}.1; install --owner=www-data --group=adm --mode=640 /dev/null {log}")
+    host.check_output("invoke-rc.d nginx rotate")
+
+    def logged():
+        client.ask("/healthz?rotated")
+        return "/healthz?rotated" in host.file(log).content_string
+
+    assert eventually(logged)
+
+
+def test_a_configuration_that_its_sandbox_forbids_is_refused(client, host, playbook):
+    # Outside of the sandbox, nginx -t finds nothing wrong with it.
+    host.check_output(f"echo 'access_log /srv/foreign.log;' > {FOREIGN}; nginx -t; rm /srv/foreign.log")
+    # Something has to be owed, or the run looks at nothing.
+    host.check_output("touch --no-dereference /etc/nginx/nginx.conf")
+    try:
+        code, output = playbook("playbooks/publish.yml")
+        assert code != 0
+        assert 'nginx refuses the new configuration: open() "/srv/foreign.log" failed' in output
+        assert "ReadWritePaths=" in output
+    finally:
+        host.check_output(f"rm {FOREIGN}")
+    assert client.ask("/healthz").status == 200
