@@ -1,15 +1,18 @@
 """Fixtures of all scenarios: the running host, a client from outside, another run."""
 
+import base64
 import json
 import os
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
 import pytest
 import testinfra
 import yaml
+from analysis import problems
 from client import Client
 from load_app import App
 
@@ -119,6 +122,29 @@ def load(container):
         return Load(https, str(ROOT / ".cache" / f"{name}-ca.crt"), *words, host=host)
 
     return start
+
+
+@pytest.fixture
+def gixy(host, tmp_path):
+    """What gixy says against the host's nginx configuration, at any level: a list of problems."""
+
+    def ask():
+        packed = tmp_path / "nginx.tar"
+        # The files' own mode may keep them from whoever runs the tests.
+        pack = (
+            "tar --create --exclude=*.key --exclude=privkey.pem --mode=a+rX --directory=/etc nginx | base64"
+        )
+        packed.write_bytes(base64.b64decode(host.check_output(pack)))
+        with tarfile.open(packed) as archive:
+            archive.extractall(tmp_path, filter="data")
+        for path in (tmp_path / "nginx").rglob("*"):
+            if path.is_file():
+                path.write_text(
+                    path.read_text("latin-1").replace("/etc/nginx/", f"{tmp_path}/nginx/"), "latin-1"
+                )
+        return problems(tmp_path / "nginx/nginx.conf")
+
+    return ask
 
 
 @pytest.fixture(scope="session")

@@ -153,6 +153,10 @@ def test_a_site_may_do_without_tls_and_without_the_redirect(client):
         assert found["protocol"] == scheme
 
 
+def test_gixy_finds_nothing(gixy):
+    assert gixy() == []
+
+
 def test_nginx_runs_as_it_was_told(host):
     workers = host.check_output("ps -C nginx -o user=,args=").splitlines()
     assert sum("worker process" in line and line.startswith("proxy") for line in workers) == 1

@@ -75,6 +75,10 @@ def test_nothing_tells_what_runs_here(client):
         assert b"nginx/" not in answer.body
 
 
+def test_gixy_finds_nothing(gixy):
+    assert gixy() == []
+
+
 def test_static_files_come_from_disk_and_are_kept_for_good_when_versioned(client):
     plain = client.ask("/static/favicon.ico")
     versioned = client.ask("/static/favicon.ico?v=abc123")

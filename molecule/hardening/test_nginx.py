@@ -53,6 +53,10 @@ def test_nothing_of_the_host_is_missing_to_it(client, host):
         host.check_output("systemctl stop test.socket test.service; rm /run/test.sock")
 
 
+def test_gixy_finds_nothing(gixy):
+    assert gixy() == []
+
+
 @pytest.mark.parametrize("how", ["reload", "restart"])
 def test_nginx_comes_out_of_it_well(client, host, eventually, processes, how):
     before = processes()

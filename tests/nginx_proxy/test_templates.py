@@ -7,6 +7,7 @@ and vars; only what a host would answer is given here.
 import re
 
 import pytest
+from analysis import problems
 from rendering import ROOT, evaluate
 
 BOOKWORM, TRIXIE = "nginx/1.22.1 OpenSSL 3.0.17", "nginx/1.26.3 OpenSSL 3.5.4"
@@ -74,6 +75,24 @@ def test_what_the_tutorial_gets_wrong_is_not():
         assert words not in everything
     # In a location "if" does what nobody expects; in a server it returns.
     assert "        if (" not in everything
+
+
+@pytest.mark.parametrize("build", [BOOKWORM, TRIXIE])
+@pytest.mark.parametrize("names", [["www.example.org", "*.example.org"], ["www.example.org", "192.0.2.1"]])
+def test_gixy_finds_nothing(tmp_path, build, names):
+    sites = [
+        site(names=names, static=[{"url": "/static/", "path": "/srv/static"}], favicon="/srv/favicon.ico"),
+        site(names=["both.example.org"], redirect=False, hsts="none"),
+        site(
+            names=["plain.example.org"], tls="none", upstreams=[], static=[{"url": "/a/", "path": "/srv/a"}]
+        ),
+    ]
+    for path, text in render(*sites, build=build).items():
+        target = tmp_path / path
+        target.parent.mkdir(exist_ok=True)
+        ours = text.replace("@release@", str(tmp_path))
+        target.write_text(re.sub(r"^ *include /etc/nginx/.*\n", "", ours, flags=re.M))
+    assert problems(tmp_path / "nginx.conf") == []
 
 
 def test_includes_stay_inside_the_release_or_are_debians():
