@@ -33,7 +33,16 @@ def test_even_its_master_writes_nowhere_else(host, processes):
     def writes(folder):
         return host.run(f"nsenter --target {master} --mount touch {folder}/x").rc == 0
 
-    for folder in ("/etc", "/etc/nginx", "/usr", "/srv", "/srv/plain", host.user("root").home, "/home", "/var/lib"):
+    for folder in (
+        "/etc",
+        "/etc/nginx",
+        "/usr",
+        "/srv",
+        "/srv/plain",
+        host.user("root").home,
+        "/home",
+        "/var/lib",
+    ):
         assert not writes(folder), folder
     for folder in ("/run", "/var/lib/nginx", "/var/log/nginx"):
         assert writes(folder), folder
