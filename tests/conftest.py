@@ -11,4 +11,5 @@ for folder in ROOT.glob("roles/*/library"):
 for folder in ROOT.glob("roles/*/module_utils"):
     sys.path.insert(0, str(folder))
 # Under the name by which Ansible gives them to modules.
-sys.modules["ansible.module_utils.tornado_app_host"] = __import__("tornado_app_host")
+for name in ("tornado_app_host", "tornado_app_static"):
+    sys.modules[f"ansible.module_utils.{name}"] = __import__(name)

@@ -59,6 +59,10 @@ REFUSED = {
         {"tornado_app_environment": {"MY-MOOD": "x"}},
         "tornado_app_environment, tornado_app_secrets: MY-MOOD is no name.",
     ),
+    "static files from elsewhere": (
+        {"tornado_app_static": "../static"},
+        "tornado_app_static: '../static' won't do. Give a folder inside the source, as static or web/dist.",
+    ),
     "a health path that is none": (
         {"tornado_app_health_path": "well"},
         "tornado_app_health_path: 'well' is no path. It starts with / and holds no space.",

@@ -1,6 +1,8 @@
 """What changes a running site, and what must not. Last, since it changes the host."""
 
 import json
+import shutil
+import threading
 import time
 
 import pytest
@@ -115,6 +117,38 @@ def test_new_users_come_in_without_a_word_of_their_hashes(client, playbook, scen
     assert "$6$" not in output
     assert client.ask("/admin", host=GUARDED, headers=password("bob", "open sesame")).status == 200
     assert client.ask("/admin", host=GUARDED, headers=password("alice", "open sesame")).status == 401
+
+
+def test_no_page_misses_its_static_files_around_a_deploy(client, playbook, scenario, tmp_path):
+    source = tmp_path / "mirror"
+    shutil.copytree(scenario / "../../tests/samples/mirror", source)
+    (source / "static/assets/app.1a2b.js").rename(source / "static/assets/app.3c4d.js")
+    (source / "static/style.css").write_text("new")
+    seen, missed, over = [], [], threading.Event()
+
+    def visit():
+        while not over.is_set():
+            name = client.ask("/asset").body.decode()
+            answer = client.ask(f"/static/assets/{name}")
+            if answer.status != 200:
+                missed.append((name, answer.status))
+            seen.append(name)
+
+    visitor = threading.Thread(target=visit)
+    visitor.start()
+    try:
+        assert playbook("playbooks/deploy.yml", "-e", f"tornado_app_source={source}")[0] == 0
+    finally:
+        over.set()
+        visitor.join()
+    assert missed == []
+    assert set(seen) == {"app.1a2b.js", "app.3c4d.js"}
+    # The page of before still stands in somebody's browser.
+    assert client.ask("/static/assets/app.1a2b.js").status == 200
+    assert client.ask("/static/style.css").body == b"new"
+    assert playbook("playbooks/rollback.yml")[0] == 0
+    assert client.ask("/static/style.css").body != b"new"
+    assert client.ask("/static/assets/app.3c4d.js").status == 200
 
 
 def test_a_balancer_is_believed_where_it_is_listed(client, host, playbook, eventually):

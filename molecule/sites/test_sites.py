@@ -129,6 +129,10 @@ def test_the_hashes_of_passwords_are_read_by_nginx_alone(host):
     assert (file.user, file.group, file.mode) == ("root", "www-data", 0o640)
 
 
+def test_gixy_finds_nothing(gixy):
+    assert gixy() == []
+
+
 def test_a_snippet_has_its_place_in_the_site(client):
     assert client.ask("/robots.txt", host=GUARDED).body == b"User-agent: *"
 

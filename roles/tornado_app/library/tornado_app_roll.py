@@ -13,10 +13,13 @@ description:
     with the reason and the program's last lines. A release that is itself to blame is marked as bad
     in releases.jsonl.
   - A port that runs the release already is not touched.
+  - The release's static files join those of the others in C(/srv/<app>/static) before the first
+    port is swapped; where names are the same, the new ones are right. A refusal takes that back.
 options:
   name: {type: str, required: true, description: "The app's name."}
   release: {type: str, required: true, description: "Id of a release that is on the host."}
   ports: {type: list, elements: int, required: true, description: "The ports that shall run it."}
+  static: {type: str, default: static, description: "Folder of static files inside a release."}
   event: {type: str, choices: [deployed, rolled back], default: deployed, description: "For the history."}
   source: {type: str, default: "", description: "Where the release comes from, for the history."}
   who: {type: str, default: "", description: "Who asked for it, for the history."}
@@ -39,6 +42,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.tornado_app_host import ask, connect, look, running
+from ansible.module_utils.tornado_app_static import gather, missing
 
 LINES = 12  # of the journal, shown when a release is refused
 MARGIN = 30  # seconds beyond a release's own limits before a keeper counts as stuck
@@ -64,10 +68,13 @@ def systemctl(*words):
 
 
 class Roll:
-    """The way of some ports to one release. settings: the release's own limits, in seconds."""
+    """The way of some ports to one release. settings: the release's own limits, in seconds.
 
-    def __init__(self, name, release, before):
-        self.name, self.release, self.before = name, release, before
+    static: folder of static files inside a release.
+    """
+
+    def __init__(self, name, release, before, static):
+        self.name, self.release, self.before, self.static = name, release, before, static
         self.home, self.unit = f"/srv/{name}", f"tornado-{name}"
         with open(f"{self.home}/releases/{release}/.release/settings.json", encoding="utf-8") as file:
             self.settings = json.load(file)
@@ -125,6 +132,15 @@ class Roll:
             answer = self.tell(port, do="commit")
             self.swapped.append({"port": port, "begun": time.monotonic(), **answer})
 
+    def gather_static(self, ports):
+        """Let the release's static files be found, beside those of the others."""
+        try:
+            gather(self.home, self.static, self.release)
+        except OSError as problem:
+            raise Refusal(
+                ports[0], f"was not swapped, since the static files can't be linked ({problem})"
+            ) from problem
+
     def hang_up(self):
         """Call off what was prepared and not committed."""
         for channel in self.channels.values():
@@ -134,6 +150,8 @@ class Roll:
     def turn_back(self):
         """Give the ports that have taken over what they ran before; stop what ran nothing."""
         self.move_current(self.before["current"])
+        with contextlib.suppress(OSError):
+            gather(self.home, self.static, self.before["current"])
         new = []
         for port, one in look(self.name)["ports"].items():
             before = self.before["ports"].get(port)
@@ -229,6 +247,11 @@ def due(before, release, ports):
     ]
 
 
+def known(before):
+    """Ids of the releases on the host; a dry run may be about one that is not."""
+    return [one["id"] for one in before["releases"]]
+
+
 def roll(module):
     """Do it; what the module returns."""
     params = module.params
@@ -236,18 +259,22 @@ def roll(module):
     before = look(name)
     touched = due(before, release, ports)
     unrecorded = before["last"].get("release") != release or release in before["bad"]
-    changed = bool(touched) or unrecorded or before["current"] != release
+    unlinked = missing(f"/srv/{name}", params["static"], release) if release in known(before) else {}
+    changed = bool(touched) or unrecorded or before["current"] != release or bool(unlinked)
     if module.check_mode or not changed:
         lines = [f"port {port}: would run {release}" for port in touched]
         return {"changed": changed, "lines": lines, "swapped": []}
     begun = time.time()
-    this = Roll(name, release, before)
+    this = Roll(name, release, before, params["static"])
     origin = {"source": params["source"], "who": params["who"]}
     try:
         if touched:
             this.start_keepers(ports)
         waiting = this.waiting(ports)
         this.prepare(waiting)
+        # Before the first page that names them. A browser that finds old content under a new
+        # version's name keeps it for good, so the new files are right from here on.
+        this.gather_static(ports)
         this.commit(waiting)
         this.move_current(release)
         # A keeper that was killed just now has come up with what "current" named then.
@@ -277,6 +304,7 @@ def main():
             "name": {"type": "str", "required": True},
             "release": {"type": "str", "required": True},
             "ports": {"type": "list", "elements": "int", "required": True},
+            "static": {"type": "str", "default": "static"},
             "event": {"type": "str", "choices": ["deployed", "rolled back"], "default": "deployed"},
             "source": text,
             "who": text,

@@ -1,7 +1,10 @@
 """A program that shows how a request has reached it, at every path.
 
-?size=N answers N bytes of text instead; ?say=NAME:VALUE adds a header to the answer.
+?size=N answers N bytes of text instead; ?say=NAME:VALUE adds a header to the answer. The
+page /asset names a static file of this release.
 """
+
+import os
 
 import tornado.httpserver
 import tornado.ioloop
@@ -32,8 +35,14 @@ class Mirror(tornado.web.RequestHandler):
         )
 
 
+class Asset(tornado.web.RequestHandler):
+    def get(self):
+        folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "static/assets")
+        self.finish(sorted(os.listdir(folder))[0])
+
+
 if __name__ == "__main__":
     parse_command_line()
-    pages = tornado.web.Application([("/healthz", Mirror), (".*", Mirror)])
+    pages = tornado.web.Application([("/asset", Asset), (".*", Mirror)])
     tornado.httpserver.HTTPServer(pages, xheaders=True).listen(options.port)
     tornado.ioloop.IOLoop.current().start()

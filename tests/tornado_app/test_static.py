@@ -1,0 +1,81 @@
+"""The union of static files: a page finds what it names, whichever release it is of."""
+
+import os
+
+import pytest
+from tornado_app_static import gather, missing
+
+
+@pytest.fixture
+def home(tmp_path):
+    """An app with two releases; "new" was installed last."""
+    for age, (release, files) in enumerate(
+        {
+            "old": {"app.1.js": "one", "style.css": "old", "x": "file", "y/z": "folder"},
+            "new": {"app.2.js": "two", "style.css": "new", "x/deep": "folder", "y": "file"},
+        }.items()
+    ):
+        for path, text in files.items():
+            file = tmp_path / "releases" / release / "static" / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        os.utime(tmp_path / "releases" / release, (age, age))
+    return tmp_path
+
+
+def content(home):
+    """Path to text of the union."""
+    union = home / "static"
+    return {str(one.relative_to(union)): one.read_text() for one in union.rglob("*") if one.is_file()}
+
+
+def test_files_of_both_releases_are_there_and_the_named_one_is_right(home):
+    gather(home, "static", "old")
+    assert content(home) == {
+        "app.1.js": "one",
+        "app.2.js": "two",
+        "style.css": "old",
+        "x": "file",
+        "y/z": "folder",
+    }
+    gather(home, "static", "new")
+    assert content(home) == {
+        "app.1.js": "one",
+        "app.2.js": "two",
+        "style.css": "new",
+        "x/deep": "folder",
+        "y": "file",
+    }
+
+
+def test_a_second_time_nothing_is_touched(home):
+    gather(home, "static", "new")
+    inode = os.stat(home / "static/style.css").st_ino
+    assert missing(home, "static", "new") == {}
+    assert inode == os.stat(home / "releases/new/static/style.css").st_ino
+
+
+def test_what_no_release_has_goes(home):
+    gather(home, "static", "new")
+    for path in (home / "releases/old/static").rglob("*.js"):
+        path.unlink()
+    (home / "static/app.9.js.partial").write_text("of a killed run")
+    gather(home, "static", "new")
+    assert set(content(home)) == {"app.2.js", "style.css", "x/deep", "y"}
+
+
+def test_a_release_without_static_files_is_fine(home):
+    (home / "releases/none").mkdir()
+    (home / "releases/half.partial/static").mkdir(parents=True)
+    (home / "releases/half.partial/static/h").write_text("half")
+    gather(home, "static", "none")
+    assert "h" not in content(home)
+    assert "app.2.js" in content(home)
+
+
+def test_a_linked_folder_is_followed(home):
+    (home / "releases/new/built").mkdir()
+    (home / "releases/new/built/app.3.js").write_text("three")
+    (home / "releases/new/web").symlink_to("built")
+    gather(home, "web", "new")
+    assert content(home) == {"app.3.js": "three"}
