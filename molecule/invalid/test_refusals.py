@@ -171,6 +171,10 @@ REFUSED = {
         sites({"tls": "provided", "certificate": "/no/such.pem", "certificate_key": "/no/such.key"}),
         "nginx_proxy_sites: /no/such.pem does not exist on the controller",
     ),
+    "a profile of TLS that nobody knows": (
+        {"nginx_proxy_tls_profile": "old"},
+        "value of nginx_proxy_tls_profile must be one of: intermediate, modern, got: old",
+    ),
     "one port for http and https": (
         {"nginx_proxy_http_port": 443},
         "443 and 443 won't do. Give two different ports from 1 to 65535.",

@@ -240,6 +240,13 @@ def test_tls_is_what_the_installed_nginx_understands(build, http2, group, ticket
     assert "ssl_protocols TLSv1.2 TLSv1.3;" in files["snippets/tls.conf"]
 
 
+def test_modern_is_tls_13_alone():
+    text = render(site(), nginx_proxy_tls_profile="modern")["snippets/tls.conf"]
+    assert "ssl_protocols TLSv1.3;" in text
+    for words in ("ssl_ciphers", "ssl_session_cache", "TLSv1.2"):
+        assert words not in text
+
+
 @pytest.mark.parametrize(("release", "http2"), [("12", "ssl http2 "), ("13", "ssl default")])
 def test_a_bare_host_is_judged_by_its_release(release, http2):
     facts = {"distribution_major_version": release}
