@@ -64,10 +64,14 @@ def test_an_entry_sets_every_variable():
         assert evaluate("tornado_app", name, __tornado_app_entry=entry) == value
 
 
-def test_the_readme_names_every_key_of_a_site_and_its_default():
-    text = (ROOT / "roles/nginx_proxy/README.md").read_text()
-    rows = dict(re.findall(r"^\| `([a-z_]+)` \| [^|]+ \| ([^|]+) \|", text.split("A site:")[1], re.MULTILINE))
-    keys = options("nginx_proxy")["nginx_proxy_sites"]["options"]
+@pytest.mark.parametrize(
+    ("variable", "heading"),
+    [("nginx_proxy_sites", "A site:"), ("nginx_proxy_acme", "The public CA (`nginx_proxy_acme`):")],
+)
+def test_the_readme_names_every_key_and_its_default(variable, heading):
+    table = (ROOT / "roles/nginx_proxy/README.md").read_text().split(heading)[1].split("\n\n")[1]
+    rows = dict(re.findall(r"^\| `([a-z_]+)` \| [^|]+ \| ([^|]+) \|", table, re.MULTILINE))
+    keys = options("nginx_proxy")[variable]["options"]
     assert set(rows) == set(keys)
     for name, option in keys.items():
         said = yaml.safe_load(rows[name].strip().strip("`"))

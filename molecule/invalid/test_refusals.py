@@ -171,6 +171,22 @@ REFUSED = {
         sites({"tls": "provided", "certificate": "/no/such.pem", "certificate_key": "/no/such.key"}),
         "nginx_proxy_sites: /no/such.pem does not exist on the controller",
     ),
+    "a wildcard from an ACME server": (
+        sites({"tls": "acme", "names": ["www.example.org", "*.example.org", "192.0.2.1"]}),
+        "nginx_proxy_sites: *.example.org, 192.0.2.1 can't have tls: acme, since wildcards and addresses",
+    ),
+    "an ACME server without https": (
+        {**sites({"tls": "acme"}), "nginx_proxy_acme": {"directory": "http://ca.example.org"}},
+        "nginx_proxy_acme: directory: 'http://ca.example.org' won't do. Give the https URL",
+    ),
+    "a file of CAs that is not there": (
+        {**sites({"tls": "acme"}), "nginx_proxy_acme": {"ca_bundle": "/no/such.pem"}},
+        "nginx_proxy_acme: ca_bundle: /no/such.pem is no file on tornadoes-invalid.",
+    ),
+    "a misspelt key of the ACME server": (
+        {"nginx_proxy_acme": {"email": "a@example.org"}},
+        "nginx_proxy_acme.email. Supported parameters include: ca_bundle, challenge_port, directory",
+    ),
     "a profile of TLS that nobody knows": (
         {"nginx_proxy_tls_profile": "old"},
         "value of nginx_proxy_tls_profile must be one of: intermediate, modern, got: old",
@@ -204,6 +220,13 @@ def refusal(playbook, variables):
 def test_bad_input_gets_one_sentence(playbook, case):
     variables, sentence = REFUSED[case]
     assert sentence in refusal(playbook, variables)
+
+
+def test_a_profile_of_certificates_is_refused_where_certbot_knows_none(playbook, host):
+    if host.system_info.release.split(".")[0] != "12":
+        pytest.skip("Debian 13 has a certbot that does")
+    said = refusal(playbook, {"nginx_proxy_acme": {"profile": "shortlived"}})
+    assert "nginx_proxy_acme: profile: shortlived needs certbot 4, and Debian 12 has an older one." in said
 
 
 def certificate(folder, name):

@@ -247,6 +247,21 @@ def test_modern_is_tls_13_alone():
         assert words not in text
 
 
+def test_a_ca_is_answered_on_http_and_not_redirected():
+    redirect, served = servers(page(tls="acme"))
+    assert "include @release@/snippets/acme.conf;" in redirect
+    assert "acme.conf" not in served
+    assert "location / {\n        return 308" in redirect
+    (both,) = servers(page(tls="acme", redirect=False))
+    assert "include @release@/snippets/acme.conf;" in both
+    answer = render(site(tls="acme"))["snippets/acme.conf"]
+    assert "location ^~ /.well-known/acme-challenge/ {\n    root /var/lib/nginx-proxy/challenges;" in answer
+
+
+def test_a_site_without_a_public_ca_answers_none():
+    assert "acme.conf" not in "\n".join([*render(site()), *render(site()).values()])
+
+
 @pytest.mark.parametrize(("release", "http2"), [("12", "ssl http2 "), ("13", "ssl default")])
 def test_a_bare_host_is_judged_by_its_release(release, http2):
     facts = {"distribution_major_version": release}
