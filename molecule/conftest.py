@@ -178,7 +178,8 @@ def pytest_runtest_makereport(item, call):
     host = getattr(item, "funcargs", {}).get("host")
     if report.failed and host is not None:
         try:
-            lines = host.run("journalctl --no-pager --lines=40 --unit='tornado-*' --unit=nginx").stdout
+            units = "--unit='tornado-*' --unit='nginx-proxy-*' --unit=nginx"
+            lines = host.run(f"journalctl --no-pager --lines=40 {units}").stdout
         except RuntimeError as problem:  # testinfra's word for a host that can't be reached
             lines = str(problem)
         report.sections.append(("the host's journal", lines))
