@@ -106,7 +106,7 @@ def test_includes_stay_inside_the_release_or_are_debians():
 
 def test_no_client_can_spoof_a_header():
     text = render(site())["snippets/proxy.conf"]
-    for header in ("X-Forwarded-Host", "X-Forwarded-Port", "Forwarded", "Proxy"):
+    for header in ("X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Server", "Forwarded", "Proxy"):
         assert f'proxy_set_header {header} "";' in text
     assert "proxy_set_header X-Forwarded-For $remote_addr;" in text
     assert "proxy_set_header X-Forwarded-Proto $scheme;" in text

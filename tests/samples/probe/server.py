@@ -30,7 +30,8 @@ class Request(tornado.web.RequestHandler):
                     "protocol": request.protocol,
                     "remote_ip": request.remote_ip,
                     "headers": sorted(request.headers.get_all()),
-                    "body": request.body.decode("latin-1"),
+                    # The oldest Tornado has text where there is no body.
+                    "body": (request.body or b"").decode("latin-1"),
                     "port": options.port,
                 }
             )

@@ -119,6 +119,17 @@ class Write(tornado.web.RequestHandler):
             self.write("done")
 
 
+class Request(tornado.web.RequestHandler):
+    """Any path below /request: the request as the program sees it, in JSON."""
+
+    def answer(self):
+        request = self.request
+        seen = {name: getattr(request, name) for name in ("uri", "host", "protocol", "remote_ip")}
+        self.write({**seen, "headers": sorted(request.headers.get_all())})
+
+    get = post = answer
+
+
 class Health(tornado.web.RequestHandler):
     def get(self):
         self.write("ok")
@@ -127,5 +138,6 @@ class Health(tornado.web.RequestHandler):
 if __name__ == "__main__":
     parse_command_line()
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    tornado.web.Application([("/try", Try), ("/write", Write), ("/healthz", Health)]).listen(options.port)
+    handlers = [("/try", Try), ("/write", Write), ("/request.*", Request), ("/healthz", Health)]
+    tornado.web.Application(handlers).listen(options.port, xheaders=True)
     tornado.ioloop.IOLoop.current().start()
