@@ -105,11 +105,11 @@ REFUSED = {
     ),
     "a misspelt variable of the proxy": (
         {"nginx_proxy_site": []},
-        "nginx_proxy_site: no such variable. The role knows nginx_proxy_error_log",
+        "nginx_proxy_site: no such variable. The role knows nginx_proxy_access_log",
     ),
     "a misspelt key of a site": (
         sites({"upstream": []}),
-        "nginx_proxy_sites.upstream. Supported parameters include: certificate",
+        "nginx_proxy_sites.upstream. Supported parameters include: access, certificate",
     ),
     "two sites with one name": (
         sites({}, {"names": ["example.org", "www.example.org"]}),
