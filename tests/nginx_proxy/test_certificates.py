@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import stat
+import subprocess
 import threading
 
 import pytest
@@ -302,3 +303,27 @@ def test_a_name_that_leads_elsewhere_is_told(program, server, monkeypatch, name,
 )
 def test_certbots_reason_is_told_without_its_noise(program, output, told):
     assert program.complaint(output).startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("said", "asked", "well"),
+    [
+        (["an invalid anti-replay nonce", ""], 2, True),
+        (["an invalid anti-replay nonce"] * 2, 2, False),
+        (["too many certificates", ""], 1, False),
+    ],
+)
+def test_a_refused_nonce_is_no_refusal(program, monkeypatch, said, asked, well):
+    answers = iter(said)
+    calls = []
+
+    def run(command, _environment, _directory):
+        calls.append(command)
+        text = next(answers)
+        return subprocess.CompletedProcess(command, int(bool(text)), text)
+
+    monkeypatch.setattr(program, "run", run)
+    acme = {"directory": "https://ca.example/dir", "mail": "", "profile": "", "ca_bundle": ""}
+    with contextlib.nullcontext() if well else pytest.raises(program.Trouble, match=said[-1] or "too many"):
+        program.certbot(acme)
+    assert len(calls) == asked

@@ -456,9 +456,21 @@ def certbot(acme: dict[str, Any], *words: str) -> None:
     profile = ["--required-profile", acme["profile"]] if acme["profile"] else []
     environment = {**os.environ, **({"REQUESTS_CA_BUNDLE": acme["ca_bundle"]} if acme["ca_bundle"] else {})}
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # certbot takes back one number that the server no longer knows; a server that is one of
+    # many, or a strict one, refuses a second one now and then.
+    for last in (False, True):
+        done = run([*command, *profile, *words], environment, acme["directory"])
+        if not done.returncode:
+            return
+        if last or "nonce" not in done.stdout:
+            raise Trouble(f"{acme['directory']} gave no certificate: {complaint(done.stdout)}")
+
+
+def run(command: list[str], environment: dict[str, str], directory: str) -> subprocess.CompletedProcess[str]:
+    """certbot's exit code and all that it says."""
     try:
-        done = subprocess.run(
-            [*command, *profile, *words],
+        return subprocess.run(
+            command,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -470,9 +482,7 @@ def certbot(acme: dict[str, Any], *words: str) -> None:
     except FileNotFoundError:
         raise Trouble("certbot is not installed") from None
     except subprocess.TimeoutExpired:
-        raise Trouble(f"{acme['directory']} did not come to an end in {CERTBOT_PATIENCE} s") from None
-    if done.returncode:
-        raise Trouble(f"{acme['directory']} gave no certificate: {complaint(done.stdout)}")
+        raise Trouble(f"{directory} did not come to an end in {CERTBOT_PATIENCE} s") from None
 
 
 def complaint(output: str) -> str:
