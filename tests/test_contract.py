@@ -66,7 +66,11 @@ def test_an_entry_sets_every_variable():
 
 @pytest.mark.parametrize(
     ("variable", "heading"),
-    [("nginx_proxy_sites", "A site:"), ("nginx_proxy_acme", "The public CA (`nginx_proxy_acme`):")],
+    [
+        ("nginx_proxy_sites", "A site:"),
+        ("nginx_proxy_acme", "The public CA (`nginx_proxy_acme`):"),
+        ("nginx_proxy_limits", "The limits (`nginx_proxy_limits`); a normal visitor notices none of them:"),
+    ],
 )
 def test_the_readme_names_every_key_and_its_default(variable, heading):
     table = (ROOT / "roles/nginx_proxy/README.md").read_text().split(heading)[1].split("\n\n")[1]

@@ -1,6 +1,7 @@
 """The union of static files: a page finds what it names, whichever release it is of."""
 
 import os
+import shutil
 
 import pytest
 from tornado_app_static import gather, missing
@@ -53,6 +54,17 @@ def test_a_second_time_nothing_is_touched(home):
     inode = os.stat(home / "static/style.css").st_ino
     assert missing(home, "static", "new") == {}
     assert inode == os.stat(home / "releases/new/static/style.css").st_ino
+
+
+def test_a_release_that_is_removed_leaves_nothing_owed(home):
+    file = home / "releases/third/static/style.css"
+    file.parent.mkdir(parents=True)
+    file.write_text("third")
+    (home / "releases/third/static/only.js").write_text("third")
+    (home / "releases/new/static/style.css").unlink()
+    gather(home, "static", "new")
+    shutil.rmtree(home / "releases/third")
+    assert missing(home, "static", "new") == {}
 
 
 def test_what_no_release_has_goes(home):

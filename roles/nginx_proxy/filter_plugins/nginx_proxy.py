@@ -1,4 +1,11 @@
-"""Which locations a site of nginx needs, and which rule of access each is under."""
+"""What a site's files are named, and which locations it needs, each under which rule of access."""
+
+import re
+
+
+def nginx_proxy_slug(site):
+    """The name of a site's files. A host name holds no underscore, so these names don't collide."""
+    return re.sub("[*:]", "_", site["names"][0])
 
 
 def below(path):
@@ -57,4 +64,4 @@ class FilterModule:
 
     def filters(self):
         """Name to function."""
-        return {"nginx_proxy_locations": nginx_proxy_locations}
+        return {"nginx_proxy_locations": nginx_proxy_locations, "nginx_proxy_slug": nginx_proxy_slug}

@@ -226,10 +226,8 @@ def edited(old, before):
     if os.path.exists(LINK) and not os.path.islink(LINK) and os.path.exists(DIST):
         found.append(f"{LINK} (kept as {EDITED})")
     if old:
-        used = f"tornadoes/{os.path.basename(old)}"
-        if name_of({path: text.replace(used, MARK) for path, text in before.items()}) != os.path.basename(
-            old
-        ):
+        name = os.path.basename(old)
+        if name_of({path: text.replace(f"tornadoes/{name}", MARK) for path, text in before.items()}) != name:
             since = os.lstat(LINK).st_mtime
             late = [f"{old}/{path}" for path in before if os.lstat(f"{old}/{path}").st_mtime > since]
             found += sorted(late) or [old]
@@ -323,8 +321,11 @@ def answers(port):
         return False
 
 
-def put_back(old, stock_site, runs):
-    """Undo a swap, as far as it got: Debian's site, the old link or file, and what nginx runs."""
+def put_back(old, kept, stock_site, runs):
+    """Undo a swap, as far as it got: Debian's site, the old link or file, and what nginx runs.
+
+    kept: where the file that was there in place of a link has gone.
+    """
     if stock_site:
         os.symlink(stock_site, STOCK_SITE)
     if os.path.lexists(NEXT):
@@ -333,8 +334,8 @@ def put_back(old, stock_site, runs):
     if old:
         link(old, NEXT)
         os.replace(NEXT, LINK)
-    elif os.path.exists(DIST):
-        os.replace(DIST, LINK)
+    elif os.path.exists(kept):
+        os.replace(kept, LINK)
     run("systemctl", "reload" if runs else "stop", "nginx")
 
 
@@ -342,6 +343,8 @@ def swap(folder, files, origins, port, group):
     """Store, test, put in place and load a release, or leave everything as it was."""
     old, runs = linked(), unit()["runs"]
     stock_site = os.readlink(STOCK_SITE) if is_stock(STOCK_SITE) else None
+    # Debian's own the first time; later somebody's.
+    kept = EDITED if os.path.exists(DIST) else DIST
     store(folder, files, group)
     link(folder, NEXT)
     try:
@@ -349,12 +352,11 @@ def swap(folder, files, origins, port, group):
             os.unlink(STOCK_SITE)
         test(NEXT, origins)
         if os.path.exists(LINK) and not os.path.islink(LINK):
-            # Debian's own the first time; later somebody's.
-            shutil.copy2(LINK, EDITED if os.path.exists(DIST) else DIST)
+            shutil.copy2(LINK, kept)
         os.replace(NEXT, LINK)
         load(port)
     except Refused:
-        put_back(old, stock_site, runs)
+        put_back(old, kept, stock_site, runs)
         if folder != old:
             shutil.rmtree(folder)
         raise

@@ -42,11 +42,17 @@ def wanted(home, static, first):
 
 
 def missing(home, static, first):
-    """Path to real path of the files that the union lacks, or has from another release."""
+    """Path to real path of the files that the union lacks, or that ``first`` has otherwise.
+
+    Which of the other releases a file is from does not matter: when one of them is removed,
+    nothing is owed.
+    """
+    right = below(f"{home}/releases/{first}/{static}") if first else {}
     return {
         path: real
         for path, real in wanted(home, static, first).items()
-        if not (os.path.exists(f"{home}/static/{path}") and os.path.samefile(f"{home}/static/{path}", real))
+        for there in [f"{home}/static/{path}"]
+        if not os.path.isfile(there) or (path in right and not os.path.samefile(there, real))
     }
 
 
