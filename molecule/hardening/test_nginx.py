@@ -88,16 +88,26 @@ def test_its_logs_are_rotated(client, host, eventually):
     assert eventually(logged)
 
 
-def test_a_configuration_that_its_sandbox_forbids_is_refused(client, host, playbook):
-    # Outside of the sandbox, nginx -t finds nothing wrong with it.
-    host.check_output(f"echo 'access_log /srv/foreign.log;' > {FOREIGN}; nginx -t; rm /srv/foreign.log")
-    # Something has to be owed, or the run looks at nothing.
-    host.check_output("touch --no-dereference /etc/nginx/nginx.conf")
+def test_a_sandbox_that_forbids_what_nginx_does_is_refused_and_put_back(client, host, playbook, processes):
+    # A host of before there was a sandbox, on which somebody's own file writes where none may.
+    drop_in = "/etc/systemd/system/nginx.service.d/tornadoes.conf"
+    host.check_output(f"printf '[Service]\\nRestart=on-failure\\n' > {drop_in}; systemctl daemon-reload")
+    before = host.file(drop_in).content_string
+    host.check_output(f"echo 'access_log /srv/foreign.log;' > {FOREIGN}; systemctl restart nginx")
     try:
         code, output = playbook("playbooks/publish.yml")
         assert code != 0
         assert 'nginx refuses the new configuration: open() "/srv/foreign.log" failed' in output
         assert "ReadWritePaths=" in output
+        # The old one is good for a reboot, which is what a restart shows.
+        assert host.file(drop_in).content_string == before
+        host.check_output("systemctl restart nginx")
+        assert client.ask("/healthz").status == 200
     finally:
         host.check_output(f"rm {FOREIGN}")
+    code, output = playbook("playbooks/publish.yml")
+    assert code == 0
+    assert "gets the sandbox that stands there" in " ".join(output.split())
+    host.check_output("systemctl restart nginx")
+    assert all("Seccomp:\t2\n" in host.file(f"/proc/{pid}/status").content_string for pid in processes())
     assert client.ask("/healthz").status == 200

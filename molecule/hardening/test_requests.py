@@ -1,10 +1,12 @@
 """Visitors who mean no good: nginx answers them itself, or makes of it what any Tornado reads alike."""
 
 import asyncio
+import contextlib
 import json
 import re
 import select
 import socket
+import ssl
 import struct
 
 import pytest
@@ -45,7 +47,7 @@ REFUSED = {
     "a space in the path": (400, get(start="GET /request/it y HTTP/1.1")),
     "a bad escape in the path": (400, get(start="GET /request/%zz HTTP/1.1")),
     "a path above the root": (400, get(start="GET /../request/it HTTP/1.1")),
-    "a long path": (414, get(start=f"GET /request/{'x' * 40_000} HTTP/1.1")),
+    "a long path": (414, get(start=f"GET /request/{'x' * 9_000} HTTP/1.1")),
     "another host in the path": (421, get(start="GET https://evil.example/request/it HTTP/1.1")),
     "no host": (400, get(host=None)),
     "an empty host": (400, get(host="Host:")),
@@ -60,8 +62,8 @@ REFUSED = {
     "CR in a value": (400, get("X-Y: a\rX-Z: b")),
     "a folded line": (400, get("X-Y: a", " folded")),
     "a folded first line": (400, get(host=" Host: SITE")),
-    "a large header": (400, get(f"X-Y: {'y' * 40_000}")),
-    "large headers": (400, get(*(f"X-{number}: {'y' * 7000}" for number in range(10)))),
+    "a large header": (400, get(f"X-Y: {'y' * 9_000}")),
+    "large headers": (400, get(*(f"X-{number}: {'y' * 7000}" for number in range(5)))),
     "many headers": (400, get(*(f"X-{number}: y" for number in range(1500)))),
     "length and chunks": (400, post("Content-Length: 5", "Transfer-Encoding: chunked", body=CHUNK)),
     "chunks and length": (400, post("Transfer-Encoding: chunked", "Content-Length: 5", body=CHUNK)),
@@ -126,8 +128,10 @@ TAKEN = {
 def answers(connection, data):
     """Send bytes as they are: all that comes back until nginx closes the connection."""
     found = b""
-    with connection:
-        connection.sendall(data)
+    # nginx may have answered and closed before it has all of it.
+    with connection, contextlib.suppress(ConnectionError, ssl.SSLEOFError):
+        with contextlib.suppress(ConnectionError, ssl.SSLEOFError):
+            connection.sendall(data)
         while more := connection.recv(65536):
             found += more
     return found

@@ -29,6 +29,12 @@ options:
     default: {}
     description: The same, for files of hashed passwords. No difference of them is shown.
   user: {type: str, required: true, description: "Account of nginx's workers, whose group may read them."}
+  drop_in:
+    type: str
+    required: true
+    description: >-
+      Content of C(/etc/systemd/system/nginx.service.d/tornadoes.conf). The configuration is tested in
+      the sandbox that it describes; where that refuses, the old one is back as well.
   port: {type: int, required: true, description: "Port on the loopback address that answers http."}
   read_at_start:
     type: list
@@ -63,6 +69,7 @@ LINK = f"{HOME}/nginx.conf"
 NEXT = f"{HOME}/nginx.conf.next"
 DIST = f"{HOME}/nginx.conf.dist"
 EDITED = f"{HOME}/nginx.conf.edited"
+DROP_IN = "/etc/systemd/system/nginx.service.d/tornadoes.conf"
 STOCK_SITE = f"{HOME}/sites-enabled/default"
 MARK = "@release@"
 ORIGIN = re.compile(r" #= (\S+)$", re.MULTILINE)
@@ -150,8 +157,8 @@ def run(*words):
 
 
 def unit():
-    """What systemd knows of nginx: whether it runs, its master process, its last (re)load."""
-    properties = "--property=ActiveState,MainPID,StateChangeTimestamp"
+    """What systemd knows of nginx: whether it runs, its master, its last (re)load, files to read."""
+    properties = "--property=ActiveState,MainPID,StateChangeTimestamp,NeedDaemonReload"
     _code, text = run("systemctl", "show", "nginx", "--timestamp=us+utc", properties)
     found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     return {
@@ -159,6 +166,7 @@ def unit():
         "master": found.get("MainPID", "0"),
         # A reload moves this one, other than ActiveEnterTimestamp.
         "loaded": seconds(found.get("StateChangeTimestamp", "")),
+        "outdated": found.get("NeedDaemonReload") == "yes",
     }
 
 
@@ -191,6 +199,36 @@ def stored(folder):
     return found
 
 
+def write(path, text, mode, group=-1):
+    """A file as a whole, or none."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(f"{path}.partial", "w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), mode)
+        os.fchown(file.fileno(), -1, group)
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(file.name, path)
+
+
+def read(path):
+    """The text of a file; empty if there is none."""
+    if not os.path.exists(path):
+        return ""
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def confine(text):
+    """Let this be nginx's drop-in; an empty one is none."""
+    if text and read(DROP_IN) != text:
+        write(DROP_IN, text, 0o644)
+    if not text and os.path.exists(DROP_IN):
+        os.unlink(DROP_IN)
+    if unit()["outdated"]:
+        run("systemctl", "daemon-reload")
+
+
 def store(folder, files, group=0):
     """Make a folder hold these files and no others, each written as a whole.
 
@@ -201,15 +239,8 @@ def store(folder, files, group=0):
     for path, text in files.items():
         if there.pop(path, None) == text:
             continue
-        target = f"{folder}/{path}"
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        with open(f"{target}.partial", "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), 0o644 if path.startswith("public/") else 0o640)
-            os.fchown(file.fileno(), -1, group if path.startswith("users/") else -1)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(file.name, target)
+        mode = 0o644 if path.startswith("public/") else 0o640
+        write(f"{folder}/{path}", text, mode, group if path.startswith("users/") else -1)
     for path in there:
         os.unlink(f"{folder}/{path}")
 
@@ -260,7 +291,7 @@ def is_stock(path):
 
 def unread(folder, more, loaded):
     """Whether something that nginx reads is younger than its last (re)load."""
-    paths = [LINK, *more, *below(folder)]
+    paths = [LINK, DROP_IN, *more, *below(folder)]
     return any(os.lstat(path).st_mtime > loaded for path in paths if os.path.lexists(path))
 
 
@@ -272,12 +303,14 @@ def sandbox(unit_files):
     return [f"--property={line}" for line in re.findall(rf"^(?:{names}|{paths})\w*=.*$", text, re.M)]
 
 
-def test(path, origins):
+def test(path, origins, drop_in):
     """Refuse a configuration that nginx can't use, in the sandbox that it has from its next start on.
 
     Outside of it, a log where nginx may not write would show at the next boot only.
     """
     _code, unit_files = run("systemctl", "cat", "nginx")
+    # First, since drop-ins of others may take back what ours says.
+    unit_files = drop_in + unit_files.replace(read(DROP_IN) or drop_in, "")
     inside = ["systemd-run", "--quiet", "--wait", "--pipe", "--collect", *sandbox(unit_files)]
     code, output = run(*inside, "/usr/sbin/nginx", "-t", "-c", path)
     if code:
@@ -339,9 +372,9 @@ def put_back(old, kept, stock_site, runs):
     run("systemctl", "reload" if runs else "stop", "nginx")
 
 
-def swap(folder, files, origins, port, group):
+def swap(folder, files, origins, drop_in, port, group):
     """Store, test, put in place and load a release, or leave everything as it was."""
-    old, runs = linked(), unit()["runs"]
+    old, runs, confined = linked(), unit()["runs"], read(DROP_IN)
     stock_site = os.readlink(STOCK_SITE) if is_stock(STOCK_SITE) else None
     # Debian's own the first time; later somebody's.
     kept = EDITED if os.path.exists(DIST) else DIST
@@ -350,12 +383,14 @@ def swap(folder, files, origins, port, group):
     try:
         if stock_site:
             os.unlink(STOCK_SITE)
-        test(NEXT, origins)
+        test(NEXT, origins, drop_in)
+        confine(drop_in)
         if os.path.exists(LINK) and not os.path.islink(LINK):
             shutil.copy2(LINK, kept)
         os.replace(NEXT, LINK)
         load(port)
     except Refused:
+        confine(confined)
         put_back(old, kept, stock_site, runs)
         if folder != old:
             shutil.rmtree(folder)
@@ -369,6 +404,7 @@ def main():
             "files": {"type": "dict", "required": True},
             "users": {"type": "dict", "default": {}, "no_log": True},
             "user": {"type": "str", "required": True},
+            "drop_in": {"type": "str", "required": True},
             "port": {"type": "int", "required": True},
             "read_at_start": {"type": "list", "elements": "str", "default": []},
         },
@@ -381,8 +417,11 @@ def main():
     folder, old = f"{RELEASES}/{name}", linked()
     before = stored(old) if old else {}
     changed_by_hand = edited(old, before)
+    drop_in, confined = module.params["drop_in"], read(DROP_IN)
     owed = (
         old != folder
+        or confined != drop_in
+        or now["outdated"]
         or before != filled(files, name)
         or is_stock(STOCK_SITE)
         or not now["runs"]
@@ -396,14 +435,14 @@ def main():
         "release": name,
         "foreign": foreign(),
         "edited": changed_by_hand,
-        "diff": differences(was, shown),
+        "diff": differences({**was, DROP_IN: confined}, {**shown, DROP_IN: drop_in}),
     }
     if module.check_mode:
         module.exit_json(**result)
     try:
         if owed:
             group = pwd.getpwnam(module.params["user"]).pw_gid
-            swap(folder, filled(files, name), origins, module.params["port"], group)
+            swap(folder, filled(files, name), origins, drop_in, module.params["port"], group)
     except Refused as error:
         module.fail_json(msg=f"{str(error).rstrip('.')}. The old configuration stays in use.")
     for path in leftovers(folder):
