@@ -216,7 +216,7 @@ def test_the_log_is_turned_and_written_on(client, host, eventually):
 def test_a_second_run_changes_and_reloads_nothing(host, playbook):
     assert playbook(PUBLISH)[0] == 0
     before = workers(host)
-    code, output = playbook("site.yml")
+    code, output = playbook(PUBLISH)
     assert code == 0
     assert "changed=0" in output
     assert workers(host) == before
