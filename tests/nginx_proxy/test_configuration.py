@@ -95,3 +95,15 @@ def test_a_complaint_quotes_the_line(tmp_path):
 )
 def test_timestamps_of_systemd(timestamp, seconds):
     assert configuration.seconds(timestamp) == seconds
+
+
+def test_a_refusal_brings_back_the_nginx_conf_of_somebody(tmp_path, monkeypatch):
+    for name in ("LINK", "NEXT", "DIST", "EDITED"):
+        monkeypatch.setattr(configuration, name, str(tmp_path / name))
+    monkeypatch.setattr(configuration, "run", lambda *_words: (0, ""))
+    (tmp_path / "DIST").write_text("Debian's own")
+    (tmp_path / "EDITED").write_text("somebody's own")
+    (tmp_path / "LINK").symlink_to("the new release")
+    configuration.put_back(None, configuration.EDITED, None, True)
+    assert (tmp_path / "LINK").read_text() == "somebody's own"
+    assert (tmp_path / "DIST").read_text() == "Debian's own"
