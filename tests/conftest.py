@@ -1,11 +1,16 @@
-"""Where the fast tests find the code of the roles."""
+"""Where the fast tests find the code of the roles, and the oldest Tornado."""
 
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+import pytest
 
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/tornado_app")]
+ROOT = Path(__file__).resolve().parent.parent
+OLD = ROOT / ".cache/tornado-3.1.1"
+
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/tornado_app"), str(ROOT / "tests/app")]
 for folder in ROOT.glob("roles/*/library"):
     sys.path.insert(0, str(folder))
 for folder in ROOT.glob("roles/*/module_utils"):
@@ -13,3 +18,15 @@ for folder in ROOT.glob("roles/*/module_utils"):
 # Under the name by which Ansible gives them to modules.
 for name in ("tornado_app_host", "tornado_app_static"):
     sys.modules[f"ansible.module_utils.{name}"] = __import__(name)
+
+
+@pytest.fixture(scope="session")
+def old_tornado():
+    """A folder with the tutorial's Tornado."""
+    if not (OLD / "tornado").exists():
+        shutil.rmtree(OLD, ignore_errors=True)
+        words = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
+        lock = ROOT / "requirements/tornado-3.1.1.txt"
+        command = [sys.executable, "-m", "pip", *words, "--requirement", lock, "--target", OLD]
+        subprocess.run(command, check=True)
+    return OLD

@@ -1,69 +1,36 @@
-"""The tutorial's program, started by hand and through the runner; no host needed."""
+"""The tutorial's part of the app: whoever knows it, knows it still."""
 
-import http.client
-import socket
+import os
 import subprocess
-import sys
-import time
 
-import pytest
-from rendering import ROOT
+from visitor import ROOT, Program
 
-HELLO = ROOT / "app" / "hello.py"
 RUNNER = ROOT / "roles/tornado_app/files/release/tornado_app_runner.py"
+HELLO = ROOT / "app/hello.py"
 
 
-def free_port():
-    """A TCP port that nobody uses at the moment."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+def test_it_greets_as_the_tutorial_has_it(app):
+    assert app.ask("/")[2] == b"Hello, friendly user!"
+    assert app.ask("/?greeting=Salutations")[2] == b"Salutations, friendly user!"
+    assert app.ask("/?greeting=%E4%BD%A0%E5%A5%BD")[2].decode() == "你好, friendly user!"
 
 
-def ask(port, target):
-    """The body of an answer, asked until somebody listens."""
-    for _attempt in range(100):
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            connection.request("GET", target)
-            return connection.getresponse().read().decode()
-        except ConnectionRefusedError:
-            time.sleep(0.1)
-    raise AssertionError("nobody listens")
+def test_a_greeting_is_never_a_script(app):
+    _status, headers, body = app.ask("/?greeting=%3Cscript%3E")
+    assert body == b"<script>, friendly user!"
+    assert headers["Content-Type"].lower() == "text/plain; charset=utf-8"
 
 
-@pytest.fixture
-def start():
-    """Start a command; ended with the test."""
-    started = []
-
-    def run(*words, **options):
-        started.append(subprocess.Popen([sys.executable, *map(str, words)], **options))
-
-    yield run
-    for process in started:
-        process.kill()
-        process.wait()
+def test_it_says_that_it_lives_and_that_it_is_ready(app):
+    assert app.ask("/healthz")[::2] == (200, b"ok\n")
+    assert app.ask("/readyz")[::2] == (200, b"ready\n")
 
 
-def test_it_works_without_any_of_the_rest(start):
-    port = free_port()
-    start(HELLO, f"--port={port}")
-    assert ask(port, "/") == "Hello, friendly user!"
-    assert ask(port, "/?greeting=Salutations") == "Salutations, friendly user!"
-    assert ask(port, "/?greeting=%E4%BD%A0%E5%A5%BD") == "你好, friendly user!"
-    assert ask(port, "/healthz") == "ok\n"
-
-
-def test_the_runner_keeps_a_program_on_the_loopback_address(start):
-    port = free_port()
-    start(RUNNER, port, HELLO, f"--port={port}")
-    assert ask(port, "/healthz") == "ok\n"
-    addresses = subprocess.run(
-        ["ss", "--listening", "--tcp", "--numeric", "--no-header", f"sport = {port}"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
-    assert f"127.0.0.1:{port}" in addresses
-    assert f"0.0.0.0:{port}" not in addresses
+def test_the_runner_keeps_it_on_the_loopback_address(tornado):
+    python, environment = tornado
+    command = [python, str(RUNNER), "{port}", str(HELLO), "--port={port}"]
+    with Program(command, {**os.environ, **environment}) as app:
+        listing = ["ss", "--listening", "--tcp", "--numeric", "--no-header", f"sport = {app.port}"]
+        addresses = subprocess.run(listing, capture_output=True, text=True, check=True).stdout.split()
+        assert f"127.0.0.1:{app.port}" in addresses
+        assert f"0.0.0.0:{app.port}" not in addresses

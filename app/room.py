@@ -1,0 +1,120 @@
+"""Who is here, and what was said: within one process. redis_room.py makes one room of many.
+
+A message has an id, "EPOCH-NUMBER": the epoch is when the room began (milliseconds), the
+number counts on from 1 without a gap. A client names the last id it has seen (its
+cursor) and gets what came after it, wherever it comes back.
+"""
+
+import collections
+import time
+
+from compat import resolve
+from tornado.concurrent import Future
+from tornado.ioloop import PeriodicCallback
+
+KEPT = 1000  # messages that a client may have missed
+TEXT_MAX = 1000  # characters of a message
+START = "0-0"  # the cursor of who was never here
+KEY_SECONDS = 600  # for so long the same key is the same message
+
+
+class Refused(Exception):
+    """A message that was not accepted: a status of HTTP and a sentence for whoever wrote it."""
+
+    def __init__(self, status, sentence):
+        Exception.__init__(self, sentence)
+        self.status = status
+
+
+def position(cursor):
+    """A cursor as a pair that can be compared; None for what is none."""
+    try:
+        epoch, number = cursor.split("-")
+        return int(epoch), int(number)
+    except ValueError:
+        return None
+
+
+class Room(object):
+    """The messages, and those who wait for them: objects with ``wake()``."""
+
+    shared = False
+
+    def __init__(self):
+        self.messages = collections.deque(maxlen=KEPT)
+        self.listeners = set()
+        self.keys = collections.OrderedDict()
+        self.epoch, self.number = int(time.time() * 1000), 0
+        self.ready, self.draining = True, False
+        self.away = False  # whether new messages can't be accepted at the moment
+        self.told = None
+        # The count of ten thousand who come at once is news once a second, not ten thousand times.
+        self.clock = PeriodicCallback(self.tell, 1000)
+        self.clock.start()
+
+    def state(self):
+        """What everybody may know: how many are here, whether messages are accepted."""
+        return {"connected": self.connected(), "away": self.away}
+
+    def connected(self):
+        return len(self.listeners)
+
+    def join(self, listener):
+        self.listeners.add(listener)
+
+    def leave(self, listener):
+        self.listeners.discard(listener)
+
+    def wake(self):
+        for listener in list(self.listeners):
+            listener.wake()
+
+    def tell(self):
+        """Wake all of them where something but the messages has changed."""
+        state = self.state()
+        if state != self.told:
+            self.told = state
+            self.wake()
+
+    def say(self, text, key):
+        """Accept a message (text), a Future of its id; the same key (text) is the same message."""
+        done = Future()
+        if key not in self.keys:
+            self.number += 1
+            self.keys[key] = "%d-%d" % (self.epoch, self.number)
+            while len(self.keys) > KEPT:
+                self.keys.popitem(last=False)
+            self.arrived([{"id": self.keys[key], "text": text, "at": int(time.time())}])
+        resolve(done, self.keys[key])
+        return done
+
+    def arrived(self, messages):
+        """Messages are there for everybody."""
+        self.messages.extend(messages)
+        if messages:
+            self.wake()
+
+    def start(self):
+        """The cursor of a room in which nothing was said yet."""
+        return "%d-0" % self.epoch
+
+    def after(self, cursor):
+        """What came after a cursor: the messages, the next cursor, and whether nothing is missing."""
+        since = position(cursor) or (0, 0)
+        missed = [one for one in self.messages if position(one["id"]) > since]
+        whole = self.follows(since, missed) if position(cursor) else False
+        last = self.messages[-1]["id"] if self.messages else self.start()
+        return missed, last if missed or not whole else max(last, cursor, key=position), whole
+
+    def follows(self, since, missed):
+        """Whether nothing lies between a position and the messages after it."""
+        if since == position(START):
+            return True
+        if not missed:
+            return since[0] == self.epoch
+        return position(missed[0]["id"]) == (since[0], since[1] + 1)
+
+    def drain(self):
+        """This process ends: who waits here shall ask another one."""
+        self.draining = True
+        self.wake()
