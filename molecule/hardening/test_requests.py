@@ -244,12 +244,19 @@ def test_who_opens_and_resets_streams_without_end_is_cut_off(client):
     assert json.loads(client.ask("/request/it").body)["uri"] == "/request/it"
 
 
-def test_five_hundred_slow_clients_hold_up_nobody_and_are_cut_off(client):
+SLOW = {
+    "head": b"GET /request/slow HTTP/1.1\r\nHost: localhost\r\nX-Y: ",
+    "body": b"POST /request/slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("part", SLOW)
+def test_five_hundred_slow_clients_hold_up_nobody(client, part):
     async def dribble():
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", client.ports["https"], ssl=client.context(), server_hostname="localhost"
         )
-        writer.write(b"GET /request/slow HTTP/1.1\r\nHost: localhost\r\nX-Y: ")
+        writer.write(SLOW[part])
         while True:
             try:
                 writer.write(b"y")
@@ -268,7 +275,27 @@ def test_five_hundred_slow_clients_hold_up_nobody_and_are_cut_off(client):
             answer = await asyncio.to_thread(client.ask, "/request/it")
             assert json.loads(answer.body)["uri"] == "/request/it"
         assert not any(one.done() for one in slow)
-        # client_header_timeout: 10 s, however often a byte comes.
-        return await asyncio.wait_for(asyncio.gather(*slow), 60)
+        if part == "body":
+            for one in slow:
+                one.cancel()
+            return {b""}
+        # header_timeout: 10 s, however often a byte comes.
+        return set(await asyncio.wait_for(asyncio.gather(*slow), 60))
 
-    assert set(asyncio.run(all_of_them())) == {b""}
+    assert asyncio.run(all_of_them()) == {b""}
+
+
+def test_a_body_that_stops_half_way_ends_at_nginx(client, heard, host):
+    heard()
+    # body_timeout, 3 s here, counts from one part to the next.
+    with client.connect("https", "localhost") as connection:
+        connection.sendall(SLOW["body"] + b"y")
+        for _part in range(4):
+            connection.settimeout(1.5)
+            with pytest.raises(TimeoutError):
+                connection.recv(1)
+            connection.sendall(b"y")
+        connection.settimeout(20)
+        assert connection.recv(1) == b""
+    assert heard() == []
+    assert '"POST /request/slow HTTP/1.1" 408 ' in host.check_output("tail -n 3 /var/log/nginx/access.log")
