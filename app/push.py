@@ -2,7 +2,7 @@
 
     GET  /live                the page
     POST /messages            text=TEXT&key=KEY: accept a message, once for a key
-    GET  /messages?after=ID   long polling: waits until there is one
+    GET  /messages?after=ID   long polling: waits until there is one, with &wait=0 not at all
     GET  /events?after=ID     Server-Sent Events
     GET  /ws?after=ID         WebSocket; without "after" it only echoes
 
@@ -132,7 +132,8 @@ class MessagesHandler(Handler):
         self.happened = Future()
         found = self.news(cursor or START)
         # A first one comes at once, so that the page knows where it is.
-        if not (found["messages"] or "reset" in found or not cursor or self.room.draining):
+        at_once = not cursor or self.get_argument("wait", "") == "0" or self.room.draining
+        if not (at_once or found["messages"] or "reset" in found):
             self.room.join(self)
             timeout = later(POLL_SECONDS, self.wake)
             yield self.happened

@@ -1,5 +1,6 @@
 """Where the fast tests find the code of the roles, and the oldest Tornado."""
 
+import fcntl
 import shutil
 import subprocess
 import sys
@@ -23,10 +24,14 @@ for name in ("tornado_app_host", "tornado_app_static"):
 @pytest.fixture(scope="session")
 def old_tornado():
     """A folder with the tutorial's Tornado."""
-    if not (OLD / "tornado").exists():
-        shutil.rmtree(OLD, ignore_errors=True)
-        words = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
-        lock = ROOT / "requirements/tornado-3.1.1.txt"
-        command = [sys.executable, "-m", "pip", *words, "--requirement", lock, "--target", OLD]
-        subprocess.run(command, check=True)
+    OLD.parent.mkdir(exist_ok=True)
+    # Several processes run the tests; the first one makes it.
+    with open(f"{OLD}.lock", "w") as one_at_a_time:
+        fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
+        if not (OLD / "tornado").exists():
+            shutil.rmtree(OLD, ignore_errors=True)
+            words = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
+            requirements = ROOT / "requirements/tornado/3.1.1.txt"
+            command = [sys.executable, "-m", "pip", *words, "--requirement", requirements, "--target", OLD]
+            subprocess.run(command, check=True)
     return OLD

@@ -40,8 +40,9 @@ const transports = [
     const aborted = new AbortController();
     (async () => {
       try {
-        while (!aborted.signal.aborted) {
-          const answer = await fetch(`/messages?after=${cursor}`, { signal: aborted.signal });
+        // The first one comes at once, to say where this page is.
+        for (let wait = 0; !aborted.signal.aborted; wait = 1) {
+          const answer = await fetch(`/messages?after=${cursor}&wait=${wait}`, { signal: aborted.signal });
           if (!answer.ok) { break; }
           news(await answer.json());
         }

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 
 from visitor import ROOT, Program
 
@@ -26,10 +27,9 @@ def test_it_says_that_it_lives_and_that_it_is_ready(app):
     assert app.ask("/readyz")[::2] == (200, b"ready\n")
 
 
-def test_the_runner_keeps_it_on_the_loopback_address(tornado):
-    python, environment = tornado
-    command = [python, str(RUNNER), "{port}", str(HELLO), "--port={port}"]
-    with Program(command, {**os.environ, **environment}) as app:
+def test_the_runner_keeps_it_on_the_loopback_address():
+    command = [sys.executable, str(RUNNER), "{port}", str(HELLO), "--port={port}"]
+    with Program(command, dict(os.environ)) as app:
         listing = ["ss", "--listening", "--tcp", "--numeric", "--no-header", f"sport = {app.port}"]
         addresses = subprocess.run(listing, capture_output=True, text=True, check=True).stdout.split()
         assert f"127.0.0.1:{app.port}" in addresses

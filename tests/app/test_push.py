@@ -68,6 +68,13 @@ def test_a_page_that_missed_too_much_is_told_so(start, transport):
     assert [one["text"] for one in found["messages"]] == ["what is left"]
 
 
+def test_a_poll_that_does_not_want_to_wait_need_not(app):
+    begin = time.monotonic()
+    answer = json.loads(app.ask(f"/messages?after={app.now()}&wait=0")[2])
+    assert answer["messages"] == []
+    assert time.monotonic() - begin < 5
+
+
 def test_a_message_that_is_sent_again_is_the_same_one(app):
     reader = READERS["ws"](app)
     answers = [app.say("once", key="the very same") for _time in range(3)]

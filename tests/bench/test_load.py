@@ -3,9 +3,7 @@
 import asyncio
 import itertools
 import json
-import random
 import runpy
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +12,7 @@ import xml.etree.ElementTree as ElementTree
 from contextlib import suppress
 
 import pytest
+from ports import free_port
 from rendering import ROOT
 
 LOAD = ROOT / "bench/load.py"
@@ -33,16 +32,6 @@ LITTLE = [
     "--poll-seconds=0.5",
 ]
 IDENTITY = {"release": "stub", "port": 1, "pid": 1}
-
-
-def free_port():
-    """A port that nobody listens on, and that no outgoing connection is given."""
-    for _attempt in range(100):
-        port = random.randrange(20000, 32000)
-        with socket.socket() as one, suppress(OSError):
-            one.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no port is free")
 
 
 def command(port, *words):

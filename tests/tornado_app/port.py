@@ -15,6 +15,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 FILES = ROOT / "roles/tornado_app/files"
 SETTINGS = {
@@ -43,8 +45,7 @@ class Port:
         (self.venv / "bin").mkdir(parents=True)
         (self.venv / "bin/python").write_text(f'#!/bin/sh\nPYTHONPATH={path} exec {python} "$@"\n')
         (self.venv / "bin/python").chmod(0o755)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.number = free.getsockname()[1]
+        self.number = free_port()
         # By its number, as systemd does: else a socket that is shut listens elsewhere again.
         self.listener = socket.create_server(("127.0.0.1", self.number), backlog=1024)
         self.log = folder / "log"

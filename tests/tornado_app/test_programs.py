@@ -7,6 +7,7 @@ import time
 import pytest
 import tornado
 from port import ROOT, Port
+from ports import free_port
 
 PROGRAMS = ROOT / "tests/samples/programs"
 ANY = ["tutorial.py", "bind_start.py", "add_sockets.py", "second_port.py", "subprocesses.py"]
@@ -35,12 +36,6 @@ def deploy(tmp_path, old_tornado):
     for port in made:
         port.stop()
         print(port.log.read_text()[-4000:])
-
-
-def free_port():
-    """A TCP port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 @pytest.mark.parametrize(("main", "version"), CASES)
