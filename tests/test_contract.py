@@ -6,7 +6,7 @@ import pytest
 import yaml
 from rendering import ROOT, evaluate, load
 
-ROLES = ("tornado_app", "nginx_proxy")
+ROLES = ("tornado_app", "nginx_proxy", "redis_server")
 # Said in words in the README, since the value is a path of this checkout.
 IN_WORDS = {"tornado_app_source"}
 
@@ -65,17 +65,22 @@ def test_an_entry_sets_every_variable():
 
 
 @pytest.mark.parametrize(
-    ("variable", "heading"),
+    ("role", "variable", "heading"),
     [
-        ("nginx_proxy_sites", "A site:"),
-        ("nginx_proxy_acme", "The public CA (`nginx_proxy_acme`):"),
-        ("nginx_proxy_limits", "The limits (`nginx_proxy_limits`); a normal visitor notices none of them:"),
+        ("nginx_proxy", "nginx_proxy_sites", "A site:"),
+        ("nginx_proxy", "nginx_proxy_acme", "The public CA (`nginx_proxy_acme`):"),
+        (
+            "nginx_proxy",
+            "nginx_proxy_limits",
+            "The limits (`nginx_proxy_limits`); a normal visitor notices none of them:",
+        ),
+        ("redis_server", "redis_server_users", "A user:"),
     ],
 )
-def test_the_readme_names_every_key_and_its_default(variable, heading):
-    table = (ROOT / "roles/nginx_proxy/README.md").read_text().split(heading)[1].split("\n\n")[1]
+def test_the_readme_names_every_key_and_its_default(role, variable, heading):
+    table = (ROOT / "roles" / role / "README.md").read_text().split(heading)[1].split("\n\n")[1]
     rows = dict(re.findall(r"^\| `([a-z_]+)` \| [^|]+ \| ([^|]+) \|", table, re.MULTILINE))
-    keys = options("nginx_proxy")[variable]["options"]
+    keys = options(role)[variable]["options"]
     assert set(rows) == set(keys)
     for name, option in keys.items():
         said = yaml.safe_load(rows[name].strip().strip("`"))
