@@ -175,7 +175,7 @@ def pytest_runtest_makereport(item, call):
     host = getattr(item, "funcargs", {}).get("host")
     if report.failed and host is not None:
         try:
-            units = "--unit='tornado-*' --unit='nginx-proxy-*' --unit=nginx"
+            units = "--unit='tornado-*' --unit='nginx-proxy-*' --unit=nginx --unit=redis-server"
             lines = host.run(f"journalctl --no-pager --lines=40 {units}").stdout
         except RuntimeError as problem:  # testinfra's word for a host that can't be reached
             lines = str(problem)
