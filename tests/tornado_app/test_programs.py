@@ -12,6 +12,7 @@ from ports import free_port
 PROGRAMS = ROOT / "tests/samples/programs"
 ANY = ["tutorial.py", "bind_start.py", "add_sockets.py", "second_port.py", "subprocesses.py"]
 ANY += ["own_sigterm.py", "debug.py", "annotated.py", "spawns.py", "-m packaged"]
+ANY += ["with_settings/server.py"]
 CASES = [(main, version) for main in ANY for version in ("3.1.1", tornado.version)]
 # asyncio.run is beyond a Tornado that has loops of its own.
 CASES += [("asyncio_main.py", tornado.version)]
@@ -70,6 +71,26 @@ def test_a_second_port_of_the_program_stays_open_as_well(deploy):
     with socket.create_connection(("127.0.0.1", second)) as client:
         client.sendall(b"GET / HTTP/1.0\r\n\r\n")
         assert b"Hello, friendly user!" in client.recv(4096)
+
+
+@pytest.mark.parametrize("version", ["3.1.1", tornado.version])
+def test_a_settings_file_named_by_an_argument_is_the_releases_own(deploy, version):
+    port = deploy("with_settings/server.py", version, arguments=["--config=with_settings/evening.conf"])
+    assert port.get("/") == "Good evening, friendly user!"
+    (port.home / "releases/two/with_settings/evening.conf").write_text('greeting = "Good night"\n')
+    assert port.ask(do="swap", release="two")["ok"]
+    assert port.get("/") == "Good night, friendly user!"
+
+
+@pytest.mark.parametrize("version", ["3.1.1", tornado.version])
+def test_a_settings_file_that_names_another_port_is_refused_in_a_sentence(deploy, version):
+    other = free_port()
+    port = deploy("with_settings/server.py", version, arguments=["--config=with_settings/evening.conf"])
+    (port.home / "releases/two/with_settings/evening.conf").write_text(f"port = {other}\n")
+    answer = port.ask(do="swap", release="two")
+    wanted = f"did not listen on port {port.number} within 6 s (it listens on {other})"
+    assert answer["reason"] == wanted
+    assert port.get("/") == "Good evening, friendly user!"
 
 
 def test_what_a_program_has_started_ends_with_it(deploy):
