@@ -3,6 +3,7 @@
 Write the quotes anew after a change of the files: python tests/test_docs.py
 """
 
+import difflib
 import re
 
 import pytest
@@ -12,11 +13,16 @@ from rendering import ROOT, load
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 # A comment that says what is quoted, and the block below it.
-QUOTE = re.compile(r"(?<=^<!-- )(from) (.+?)( -->\n```\w*\n)(.*?)(?=^```$)", re.MULTILINE | re.DOTALL)
+QUOTE = re.compile(r"(?<=^<!-- )(from|diff) (.+?)( -->\n```\w*\n)(.*?)(?=^```$)", re.MULTILINE | re.DOTALL)
 
 
 def quoted(verb, words):
-    """The text that `from FILE` or `from FILE: NAME` (an entry of a list) stands for."""
+    """The text that `from FILE`, `from FILE: NAME` (an entry of a list) or `diff OLD NEW` stands for."""
+    if verb == "diff":
+        old, new = [(ROOT / path).read_text().splitlines() for path in words.split()]
+        lines = list(difflib.unified_diff(old, new, n=1, lineterm=""))[2:]
+        # Where in the file says the line itself, not its number.
+        return "".join(f"{'@@' if line.startswith('@@') else line}\n" for line in lines)
     path, _colon, name = words.partition(": ")
     text = (ROOT / path).read_text().removeprefix("---\n")
     if not name:
@@ -38,7 +44,7 @@ def test_a_page_quotes_the_file_to_the_letter(verb, words, text):
 
 
 def test_no_quote_is_overlooked():
-    marks = sum(len(re.findall(r"^<!-- from ", page.read_text(), re.MULTILINE)) for page in PAGES)
+    marks = sum(len(re.findall(r"^<!-- (?:from|diff) ", page.read_text(), re.MULTILINE)) for page in PAGES)
     assert marks == len(QUOTES) > 0
 
 
