@@ -64,6 +64,14 @@ def test_every_page_can_be_found_from_the_readme():
         assert f"(docs/{page.name})" in (ROOT / "README.md").read_text()
 
 
+def test_what_was_proven_has_its_place():
+    page = (ROOT / "docs/tornado.md").read_text()
+    assert (
+        len(re.findall(r"^<!-- proven: begin -->\n.+^<!-- proven: end -->$", page, re.MULTILINE | re.DOTALL))
+        == 1
+    )
+
+
 def settings(block):
     """The roles' variables that a block sets: name of the role -> variables."""
     data = yaml.safe_load(block)
