@@ -158,7 +158,7 @@ def run(*words):
 
 def unit():
     """What systemd knows of nginx: whether it runs, its master, its last (re)load, files to read."""
-    properties = "--property=ActiveState,MainPID,StateChangeTimestamp,NeedDaemonReload"
+    properties = "--property=ActiveState,MainPID,StateChangeTimestamp,NeedDaemonReload,DropInPaths"
     _code, text = run("systemctl", "show", "nginx", "--timestamp=us+utc", properties)
     found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     return {
@@ -166,7 +166,9 @@ def unit():
         "master": found.get("MainPID", "0"),
         # A reload moves this one, other than ActiveEnterTimestamp.
         "loaded": seconds(found.get("StateChangeTimestamp", "")),
-        "outdated": found.get("NeedDaemonReload") == "yes",
+        # Debian 12's systemd does not notice the first file in a new folder by itself.
+        "outdated": found.get("NeedDaemonReload") == "yes"
+        or os.path.exists(DROP_IN) != (DROP_IN in found.get("DropInPaths", "").split()),
     }
 
 
