@@ -29,7 +29,7 @@ def proven():
     "number", range(len(PAIRS)), ids=lambda number: "{tornado}-{python}".format(**PAIRS[number])
 )
 def test_the_app_does_on(host, proven, number):
-    version = host.run(f"/opt/pair-{number} -c 'import sys, tornado; print(tornado.version, sys.version)'")
+    version = host.run(f"/opt/pair-{number} -c 'import tornado; print(tornado.version)'")
     if version.rc != 0:
         proven[number] = "not run: " + (version.stderr.strip().splitlines() or ["no interpreter"])[-1]
         pytest.skip(f"{PAIRS[number]}: {proven[number]}")
