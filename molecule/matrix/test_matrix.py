@@ -35,7 +35,8 @@ def test_the_app_does_on(host, proven, number):
         pytest.skip(f"{PAIRS[number]}: {proven[number]}")
     assert version.stdout.startswith(str(PAIRS[number]["tornado"]))
     proven[number] = "FAILED"
-    words = "-m pytest --verbose --tb=short -p no:cacheprovider -n 4 tests/app"
+    # The carried program has Tornados of its own.
+    words = "-m pytest -v --tb=short -p no:cacheprovider -n 4 --ignore=tests/app/test_carried.py tests/app"
     python = f"TORNADOES_APP_PYTHONS=pair=/opt/pair-{number} venv/bin/python"
     done = host.run(f"cd /opt/tornadoes && {python} {words}")
     print(done.stdout + done.stderr)
