@@ -51,6 +51,12 @@ BAD = {
         HEAD % "self.set_status(200 if time.time() - BEGUN < 0.6 else 503)" + "BEGUN = time.time()\n" + SERVE,
         "was well at first, then /healthz answered 503, not 200",
     ),
+    "a death under the question": (
+        HEAD % "self.write('ok') if time.time() - BEGUN < 0.6 else os._exit(4)"
+        + "BEGUN = time.time()\n"
+        + SERVE,
+        "exited with status 4 before it was let at the port",
+    ),
     "no such release": (None, "can't be started"),
 }
 

@@ -4,6 +4,7 @@ import array
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ Message = dict[str, Any]  # one packet between keeper and runner, from JSON
 PROBE_TIMEOUT = 5.0  # seconds for one answer of the health path
 PROBE_INTERVAL = 0.25  # seconds between two probes of a process that shall prove itself
 GRACE = 5.0  # seconds between "my requests are done" and SIGKILL
+LAST_BREATH = 0.3  # seconds from the cut of a connection to the end of the process that did it, at most
 
 # A process is STARTING until its health path answers 200 for the first time, PROVEN
 # until it is let at the port, then SERVING, DRAINING, and ENDED.
@@ -190,6 +192,8 @@ class Child:
             self.probe.close()
             self.probe, self.next_probe, self.wrong = None, now + PROBE_INTERVAL, wrong
             if wrong and self.state == PROVEN:
+                if select.select([self.pidfd], [], [], LAST_BREATH)[0]:
+                    return  # it has died under the question: how, is the better reason
                 self.reason = f"was well at first, then {path} {wrong}"
             elif not wrong and self.state == STARTING:
                 self.state, self.since = PROVEN, now
