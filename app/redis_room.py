@@ -71,8 +71,6 @@ class RedisRoom(Room):
     url: redis://USER@HOST:PORT. password: text, or None. prefix: of all keys. port: of this process.
     """
 
-    shared = True
-
     def __init__(self, url, password, prefix, port):
         Room.__init__(self)
         self.ready, self.away = False, True

@@ -38,8 +38,6 @@ def position(cursor):
 class Room(object):
     """The messages, and those who wait for them: objects with ``wake()``."""
 
-    shared = False
-
     def __init__(self):
         self.messages = collections.deque(maxlen=KEPT)
         self.listeners = set()
