@@ -1,7 +1,7 @@
 """Who is here, and what was said: within one process. redis_room.py makes one room of many.
 
 A message has an id, "EPOCH-NUMBER": the epoch is when the room began (milliseconds), the
-number counts on from 1 without a gap. A client names the last id it has seen (its
+number counts on without a gap. A client names the last id it has seen (its
 cursor) and gets what came after it, wherever it comes back.
 """
 
