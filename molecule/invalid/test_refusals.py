@@ -109,11 +109,19 @@ REFUSED = {
     ),
     "a misspelt key of a site": (
         sites({"upstream": []}),
-        "nginx_proxy_sites.upstream. Supported parameters include: access, certificate",
+        "nginx_proxy_sites.upstream. Supported parameters include: access, cache, certificate",
     ),
     "two sites with one name": (
         sites({}, {"names": ["example.org", "www.example.org"]}),
         "nginx_proxy_sites: www.example.org stands in two sites",
+    ),
+    "a path of kept answers that is none": (
+        sites({"cache": ["/news; return 200"]}),
+        "nginx_proxy_sites: '/news; return 200' can't be a path of access, cache or maintenance.",
+    ),
+    "a size of the cache that is none": (
+        {"nginx_proxy_cache_size": "a lot"},
+        "nginx_proxy_cache_size: 'a lot' won't do. Give a number with m or g.",
     ),
     "a site that would go round in a circle": (
         sites({"upstreams": ["127.0.0.1:443"]}),

@@ -188,7 +188,7 @@ def test_a_site_of_static_files_only():
 
 def places(**keys):
     """Match of each location to the number of its rule, or None."""
-    asked = {"favicon": "", "static": [], "access": [], **keys}
+    asked = {"favicon": "", "static": [], "access": [], "cache": [], **keys}
     return {
         one["match"]: one["rule"] and one["rule"]["number"]
         for one in evaluate("nginx_proxy", f"{asked} | nginx_proxy_locations")
@@ -217,6 +217,23 @@ def test_the_rule_with_the_longest_path_counts():
         "= /stat": 2,
         "^~ /stat/": 2,
         "/": None,
+    }
+
+
+def test_answers_are_kept_below_their_paths_alone():
+    asked = {
+        "favicon": "",
+        "static": [],
+        "access": [{"path": "/news/intern"}],
+        "cache": ["/news", "/news/intern"],
+    }
+    found = evaluate("nginx_proxy", f"{asked} | nginx_proxy_locations")
+    assert {one["match"]: one["cached"] for one in found} == {
+        "= /news/intern": True,
+        "^~ /news/intern/": True,
+        "= /news": True,
+        "^~ /news/": True,
+        "/": False,
     }
 
 

@@ -22,8 +22,8 @@ def nearest(path, entries, key):
 def nginx_proxy_locations(site):
     """Locations of a site, the app's own one last.
 
-    Each has C(match) for nginx, C(rule) (an entry of C(access) with its C(number), or None)
-    and, where nginx serves files, C(alias) and C(expires).
+    Each has C(match) for nginx, C(rule) (an entry of C(access) with its C(number), or None),
+    C(cached) and, where nginx serves files, C(alias) and C(expires).
     """
     rules = [
         {"number": number, "allow": [], "users_file": "", **rule}
@@ -37,8 +37,8 @@ def nginx_proxy_locations(site):
     for static in site["static"]:
         # Both end in a slash, or "../" behind the URL would reach the folder above.
         found.append({"path": static["url"], "alias": below(static["path"])})
-    for rule in rules:
-        path = below(rule["path"])
+    # Once each, though a path may be guarded and cached.
+    for path in dict.fromkeys(below(path) for path in [rule["path"] for rule in rules] + site["cache"]):
         files = nearest(path, site["static"], "url")
         if files is None and path != "/":
             # The app may answer at the path itself as well, without the slash.
@@ -53,6 +53,7 @@ def nginx_proxy_locations(site):
             "alias": "",
             "expires": "$tornadoes_expires",
             "rule": nearest(one["path"], rules, "path"),
+            "cached": any(below(one["path"]).startswith(below(path)) for path in site["cache"]),
             **one,
         }
         for one in found

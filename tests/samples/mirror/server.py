@@ -1,11 +1,12 @@
 """A program that shows how a request has reached it, at every path.
 
-?size=N answers N bytes of text instead; ?say=NAME:VALUE adds a header to the answer. The
-page /asset names a static file of this release.
+?size=N answers N bytes of text instead, ?wait=N that many seconds later; ?say=NAME:VALUE
+adds a header to the answer. The page /asset names a static file of this release.
 """
 
 import os
 
+import tornado.gen
 import tornado.httpserver
 import tornado.ioloop
 import tornado.web
@@ -15,7 +16,8 @@ define("port", default=8000, type=int)
 
 
 class Mirror(tornado.web.RequestHandler):
-    def prepare(self):
+    async def prepare(self):
+        await tornado.gen.sleep(float(self.get_query_argument("wait", "0")))
         for one in self.get_query_arguments("say"):
             self.set_header(*one.split(":", 1))
         size = int(self.get_query_argument("size", "0"))

@@ -1,0 +1,63 @@
+"""Remove answers from nginx's cache by the address that they are for."""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = """
+module: nginx_proxy_purge
+short_description: Forget answers that nginx keeps
+description:
+  - Each file of the cache says near its start which address it is for. All that are for this one go,
+    in all the variants that C(Vary) makes of it.
+options:
+  address:
+    description: The address, as V(https://www.example.org/news). With V(*) at its end all that begin so.
+    type: str
+    required: true
+  path:
+    description: Folder of the cache.
+    type: path
+    required: true
+"""
+RETURN = """
+forgotten:
+  description: How many answers have gone.
+  type: int
+  returned: always
+"""
+HEAD = 16384  # bytes; the address comes after some 300 of nginx's own
+
+
+def address_of(path):
+    """The address that a file of the cache is for, or "" where it has none or has just gone."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(HEAD)
+    except OSError:
+        return ""
+    _before, found, after = head.partition(b"\nKEY: ")
+    return after.partition(b"\n")[0].decode("utf-8", "replace") if found else ""
+
+
+def meant(address, given):
+    """Whether an address is what the user has given."""
+    return address.startswith(given[:-1]) if given.endswith("*") else address == given
+
+
+def main():
+    """The module."""
+    module = AnsibleModule(
+        {"address": {"type": "str", "required": True}, "path": {"type": "path", "required": True}},
+        supports_check_mode=True,
+    )
+    files = [path for path in Path(module.params["path"]).rglob("*") if path.is_file()]
+    found = [path for path in files if meant(address_of(path), module.params["address"])]
+    if not module.check_mode:
+        for path in found:
+            path.unlink(missing_ok=True)
+    module.exit_json(changed=bool(found), forgotten=len(found))
+
+
+if __name__ == "__main__":
+    main()
