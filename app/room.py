@@ -99,7 +99,13 @@ class Room(object):
     def after(self, cursor):
         """What came after a cursor: the messages, the next cursor, and whether nothing is missing."""
         since = position(cursor) or (0, 0)
-        missed = [one for one in self.messages if position(one["id"]) > since]
+        missed = collections.deque()
+        # From the newest on: most of those who ask have missed one, and there may be thousands.
+        for one in reversed(self.messages):
+            if position(one["id"]) <= since:
+                break
+            missed.appendleft(one)
+        missed = list(missed)
         whole = self.follows(since, missed) if position(cursor) else False
         last = self.messages[-1]["id"] if self.messages else self.start()
         return missed, last if missed or not whole else max(last, cursor, key=position), whole

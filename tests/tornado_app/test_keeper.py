@@ -125,7 +125,9 @@ def test_a_second_swap_at_the_same_time_is_refused(serving):
 
 def test_a_killed_process_is_replaced(serving):
     for _time in range(3):
-        os.kill(serving.ask(do="status")["pid"], signal.SIGKILL)
+        # 0 for the moment in which the keeper has not heard yet that the new one serves.
+        pid = serving.wait_for(lambda: serving.ask(do="status")["pid"])
+        os.kill(pid, signal.SIGKILL)
         assert '"release"' in serving.get()
     assert serving.ask(do="status")["restarts"] == 3
 
