@@ -34,12 +34,23 @@ def container(scenario):
     return name, variables
 
 
-@pytest.fixture(scope="session")
-def host(container):
-    """The running host, asked over ssh as root."""
-    _name, variables = container
+def reach(variables):
+    """A running host by its variables, asked over ssh as root."""
     address = f"ssh://root@127.0.0.1:{variables['ansible_port']}"
     return testinfra.get_host(address, ssh_identity_file=str(KEY), ssh_extra_args=SSH)
+
+
+@pytest.fixture(scope="session")
+def host(container):
+    """The scenario's one host."""
+    return reach(container[1])
+
+
+@pytest.fixture(scope="session")
+def fleet(scenario):
+    """The hosts of a scenario that has several: name, variables and host of each."""
+    hosts = yaml.safe_load((scenario / "hosts.yml").read_text())["test_hosts"]["hosts"]
+    return [(name, variables, reach(variables)) for name, variables in hosts.items()]
 
 
 @pytest.fixture(scope="session")
