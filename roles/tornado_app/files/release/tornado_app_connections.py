@@ -45,7 +45,6 @@ class Connections(object):
     def __init__(self, port: int) -> None:
         self.port = port
         self.streams: weakref.WeakSet[Any] = weakref.WeakSet()
-        self.handlers: weakref.WeakSet[Any] = weakref.WeakSet()
         self.told: weakref.WeakSet[Any] = weakref.WeakSet()  # WebSockets that were asked to go
         self.draining = False
         self.successor: socket.socket | None = None  # socket that idle connections are sent over
@@ -61,18 +60,23 @@ class Connections(object):
         def new_connection(self: Any, stream: Any, *args: Any, **kwargs: Any) -> None:
             real_connection(self, stream, *args, **kwargs)
             if not getattr(self, "is_client", False):
+                if not hasattr(stream, "tornado_app_connection"):
+                    connections.streams.add(stream)
                 stream.tornado_app_connection = self
                 self.tornado_app_stream = stream
-                connections.streams.add(stream)
                 if connections.draining:
                     # The last answer is out. Now, before the next request is read: a client
                     # that never pauses would keep this process for ever.
                     say_close(self)
                     connections.part_between_requests(stream)
 
-        def new_handler(self: Any, *args: Any, **kwargs: Any) -> None:
-            connections.handlers.add(self)
-            real_handler(self, *args, **kwargs)
+        # For each request, so it is short: one reference, since a connection has one request
+        # at a time.
+        def new_handler(self: Any, application: Any, request: Any, **kwargs: Any) -> None:
+            stream = getattr(request.connection, "tornado_app_stream", None)
+            if stream is not None:
+                stream.tornado_app_handler = weakref.ref(self)
+            real_handler(self, application, request, **kwargs)
 
         Connection.__init__ = new_connection
         web.RequestHandler.__init__ = new_handler
@@ -108,6 +112,11 @@ class Connections(object):
         """The streams that are not closed."""
         return [stream for stream in list(self.streams) if not stream.closed()]
 
+    def handlers(self) -> list[Any]:
+        """Who answers, or has answered last, on each connection."""
+        found = [getattr(stream, "tornado_app_handler", no_handler)() for stream in self.open()]
+        return [one for one in found if one is not None]
+
     def load(self) -> dict[str, int]:
         """Counts for the status: requests being answered, open connections, WebSockets."""
         streams = self.open()
@@ -121,11 +130,7 @@ class Connections(object):
 
     def websockets(self) -> list[Any]:
         """The handlers of open WebSockets."""
-        return [
-            one
-            for one in list(self.handlers)
-            if getattr(one, "ws_connection", None) is not None and not is_closed(one)
-        ]
+        return [one for one in self.handlers() if getattr(one, "ws_connection", None) is not None]
 
     # The end.
 
@@ -165,7 +170,7 @@ class Connections(object):
             return
         self.tell_websockets()
         if now >= self.end - LAST_WORDS:
-            for handler in list(self.handlers):
+            for handler in self.handlers():
                 apologise(handler)
         self.look_later()
 
@@ -218,17 +223,15 @@ class Connections(object):
 
     def finish(self) -> None:
         """Nothing is left that could be answered."""
-        for handler in list(self.handlers):
+        for handler in self.handlers():
             apologise(handler)
         if self.successor is not None:
             self.successor.close()
         self.finished()
 
 
-def is_closed(handler: Any) -> bool:
-    """Whether the stream that a handler's request came over is closed."""
-    stream = getattr(handler.request.connection, "tornado_app_stream", None)
-    return stream is None or stream.closed()
+def no_handler() -> None:
+    """What a connection has that was never asked anything."""
 
 
 def is_idle(stream: Any) -> bool:
