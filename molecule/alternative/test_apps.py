@@ -161,3 +161,12 @@ def test_nginx_runs_as_it_was_told(host):
     workers = host.check_output("ps -C nginx -o user=,args=").splitlines()
     assert sum("worker process" in line and line.startswith("proxy") for line in workers) == 1
     assert host.file("/var/log/nginx/other.log").exists
+
+
+def test_thousands_who_come_back_at_once_can_wait(host):
+    most = int(host.check_output("sysctl --values net.core.somaxconn"))
+    for line in host.check_output(
+        "ss -Hltn '( sport = :19080 or sport = :19443 or sport = :9101 )'"
+    ).splitlines():
+        _state, _waiting, room, *_rest = line.split()
+        assert int(room) == min(4096, most)

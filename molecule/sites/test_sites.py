@@ -1,5 +1,6 @@
 """What a site does for its visitors, what it sends along, and whom it lets in."""
 
+import contextlib
 import gzip
 import json
 
@@ -149,3 +150,14 @@ def test_what_a_client_says_of_itself_is_not_believed(seen):
     assert "203.0.113.9" not in json.dumps(said)
     assert said["protocol"] == "https"
     assert said["headers"]["X-Xsrftoken"] == "kept"
+
+
+def test_the_host_tells_how_many_connections_it_holds_and_has(client, host, playbook):
+    with contextlib.ExitStack() as stack:
+        for _visitor in range(20):
+            stack.enter_context(client.connect("https", "localhost"))
+        code, said = playbook("playbooks/capacity.yml")
+    assert (code, "changed=0" in said) == (0, True)
+    assert "nginx: 20 connections of clients are open" in said
+    workers = len(host.check_output("pgrep --full 'nginx: worker process$'").splitlines())
+    assert f"nginx_proxy_worker_connections ({workers} workers with 16,384 each" in said

@@ -53,8 +53,8 @@ def test_what_the_tutorial_has_is_there():
     for line in (
         "user www-data;",
         "worker_processes auto;",
-        "worker_connections 4096;",
-        "worker_rlimit_nofile 8192;",
+        "worker_connections 16384;",
+        "worker_rlimit_nofile 32768;",
         "use epoll;",
         "error_log /var/log/nginx/error.log;",
         "pid /run/nginx.pid;",
@@ -122,7 +122,7 @@ def test_upstreams_are_never_marked_down():
     text = page()
     assert "least_conn;" in text
     assert "server 127.0.0.1:8001 max_fails=0;" in text
-    assert "keepalive 32;" in text
+    assert "keepalive 256;" in text
 
 
 @pytest.mark.parametrize(("port", "shown"), [(443, ""), (8443, ":8443")])
@@ -294,7 +294,7 @@ def test_ipv6_only_where_the_host_has_it(ipv6):
 
 def test_unknown_names_get_no_answer():
     http, https = servers(render(site())["nginx.conf"])
-    assert "listen 80 default_server;" in http
+    assert "listen 80 default_server backlog=4096;" in http
     assert "return 421;" in http
     assert "ssl_reject_handshake on;" in https
     assert "return 421;" in https
