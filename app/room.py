@@ -6,12 +6,15 @@ cursor) and gets what came after it, wherever it comes back.
 """
 
 import collections
+import itertools
 import time
 
 from compat import resolve
 from tornado.concurrent import Future
-from tornado.ioloop import PeriodicCallback
+from tornado.ioloop import IOLoop, PeriodicCallback
 
+AT_A_TIME = 200  # listeners that are woken before the loop turns: nobody else waits for all of them
+COUNTS = 1000  # listeners a second that are told a new count and nothing else
 KEPT = 1000  # messages that a client may have missed
 TEXT_MAX = 1000  # characters of a message
 START = "0-0"  # the cursor of who was never here
@@ -45,8 +48,8 @@ class Room(object):
         self.epoch, self.number = int(time.time() * 1000), 0
         self.ready, self.draining = True, False
         self.away = False  # whether new messages can't be accepted at the moment
-        self.told = None
-        # The count of ten thousand who come at once is news once a second, not ten thousand times.
+        self.told, self.due = None, 0
+        # The count of ten thousand who come at once is news now and then, not ten thousand times.
         self.clock = PeriodicCallback(self.tell, 1000)
         self.clock.start()
 
@@ -64,14 +67,23 @@ class Room(object):
         self.listeners.discard(listener)
 
     def wake(self):
-        for listener in list(self.listeners):
+        self.wake_some(iter(list(self.listeners)))
+
+    def wake_some(self, listeners):
+        """Wake those that an iterator has, and let others go between."""
+        woken = 0
+        for listener in itertools.islice(listeners, AT_A_TIME):
             listener.wake()
+            woken += 1
+        if woken == AT_A_TIME:
+            IOLoop.current().add_callback(self.wake_some, listeners)
 
     def tell(self):
         """Wake all of them where something but the messages has changed."""
-        state = self.state()
-        if state != self.told:
-            self.told = state
+        state, now = self.state(), time.time()
+        urgent = self.told is None or state["away"] != self.told["away"]
+        if urgent or (state != self.told and now >= self.due):
+            self.told, self.due = state, now + len(self.listeners) / float(COUNTS)
             self.wake()
 
     def say(self, text, key):
