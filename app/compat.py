@@ -24,6 +24,15 @@ def resolve(future, value=None):
         future.set_result(value)
 
 
+def unheard(future):
+    """Nobody waits for this Future (or None): that a client has left is no news for the log.
+
+    A crowd that leaves at once would cost a traceback each, and the loop its time.
+    """
+    if future is not None:
+        future.add_done_callback(lambda done: done.exception())
+
+
 def later(seconds, call):
     """Call it after some seconds (number); returns what IOLoop.remove_timeout takes."""
     loop = IOLoop.current()

@@ -15,7 +15,7 @@ import os
 import random
 import time
 
-from compat import RequestHandler, WebSocketHandler, later, resolve, same_origin, stream_of
+from compat import RequestHandler, WebSocketHandler, later, resolve, same_origin, stream_of, unheard
 from room import START, TEXT_MAX, Refused
 from tornado import gen
 from tornado.concurrent import Future
@@ -243,7 +243,7 @@ class SocketHandler(Pushed, WebSocketHandler, Handler):
             self.follow(cursor)
 
     def push(self, found):
-        self.write_message(found)
+        unheard(self.write_message(found))
 
     def on_message(self, message):
         self.heard = time.time()
@@ -252,7 +252,7 @@ class SocketHandler(Pushed, WebSocketHandler, Handler):
         elif not self.allowance.take():
             self.end(1008, "too many messages")
         else:
-            self.write_message(message, binary=isinstance(message, bytes))
+            unheard(self.write_message(message, binary=isinstance(message, bytes)))
 
     def on_pong(self, _data):
         self.heard = time.time()

@@ -2,6 +2,8 @@
 
 import json
 import os
+import socket
+import struct
 import time
 import urllib.parse
 
@@ -140,3 +142,20 @@ def test_half_open_connections_are_cleared_away(start):
     assert next(found for found in iter(reader.next, None) if found["here"]["connected"] == 2)
     assert mute.ends() in (1001, None)
     time.sleep(0.1)
+
+
+def test_a_crowd_that_vanishes_leaves_no_word_in_the_log(start):
+    app = start()
+    for _turn in range(3):
+        crowd = [Frames(app, "/ws?after=") for _one in range(100)]
+        # What is written meets a connection that has been cut.
+        for number, one in enumerate(crowd):
+            one.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            one.write(TEXT, b"x")
+            one.file.close()
+            one.socket.close()
+            if number % 25 == 0:
+                assert app.say(f"to who is left {number}")[0] == 201
+    assert app.ask("/healthz")[0] == 200
+    app.end()
+    assert "Traceback" not in app.said()
