@@ -10,7 +10,6 @@ import contextlib
 import datetime
 import json
 import os
-import platform
 import re
 import shutil
 import signal
@@ -18,45 +17,32 @@ import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import chart
-import yaml
+from lab import (
+    BIN,
+    HOST,
+    HTTPS,
+    INVENTORY,
+    MADE,
+    ROOT,
+    SMOKE,
+    machine,
+    on_host,
+    say,
+    ssh,
+    versions,
+    warn_if_busy,
+)
 
-ROOT = Path(__file__).resolve().parent.parent
-MADE = ROOT / ".cache/bench"
 SOURCE = MADE / "source"
-BIN = Path(sys.executable).parent
-[(HOST, VARIABLES)] = yaml.safe_load((ROOT / "bench/hosts.yml").read_text())["test_hosts"]["hosts"].items()
-HTTPS = VARIABLES["test_host_ports"][1]
-
-QUIET = 20  # seconds
-DEPLOYS = 5
+QUIET = 3 if SMOKE else 20  # seconds
+DEPLOYS = 1 if SMOKE else 5
 PAUSE = 3  # seconds before, between and after deploys
 NAIVE = [9000, 9001, 9002, 9003]
 UNITS = [f"naive-{port}" for port in NAIVE]
 SAMPLE = 0.5  # seconds between looks at the memory
 LINE = re.compile(r"port (\d+): (\w+) -> (\w+), ready after ([\d.]+) s(?:, drained after ([\d.]+) s)?")
-
-
-def say(text):
-    """Progress."""
-    print(text, flush=True)
-
-
-def ssh(command):
-    """The words that run a command on the host."""
-    options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
-    options += ["-o", "IdentitiesOnly=yes", "-i", str(ROOT / ".cache/test_hosts_key")]
-    return ["ssh", *options, "-p", str(VARIABLES["ansible_port"]), "root@127.0.0.1", command]
-
-
-def on_host(command):
-    """What a command on the host prints."""
-    done = subprocess.run(ssh(command), capture_output=True, text=True, timeout=60, check=False)
-    if done.returncode:
-        sys.exit(f"swap.py: on the host: {command}\n{done.stdout}{done.stderr}")
-    return done.stdout.strip()
 
 
 class Load:
@@ -139,7 +125,7 @@ def deploy(number):
     shutil.copy(ROOT / "tests/samples/load/server.py", SOURCE)
     (SOURCE / "version.txt").write_text(name + "\n")
     begin = time.time()
-    words = ["-i", "bench/hosts.yml", "-i", "molecule/shared/inventory", "playbooks/deploy.yml"]
+    words = [*INVENTORY, "playbooks/deploy.yml", "-e", "tornado_app_name=load"]
     command = ["timeout", "--kill-after=10", "180", BIN / "ansible-playbook", *words]
     process = subprocess.Popen(
         command,
@@ -247,30 +233,6 @@ def figures(load):
     }
 
 
-def versions():
-    """Of what was measured."""
-    system, nginx, tornado = on_host(
-        "cat /etc/debian_version; dpkg-query --show --showformat='${Version}\\n' nginx;"
-        " /srv/load/current/.release/venv/bin/python -c 'import tornado; print(tornado.version)'"
-    ).splitlines()
-    ansible = subprocess.run(
-        [BIN / "ansible-playbook", "--version"], capture_output=True, text=True, check=True
-    ).stdout
-    ansible = re.search(r"core ([\w.]+)", ansible)[1]
-    return {"debian": system, "nginx": nginx, "tornado": tornado, "ansible-core": ansible}
-
-
-def machine():
-    """Where it was measured."""
-    memory = int(re.search(r"MemTotal: +(\d+)", Path("/proc/meminfo").read_text())[1]) // 1024
-    return {
-        "cores": os.cpu_count(),
-        "memory_mib": memory,
-        "kernel": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "load_average_before": round(os.getloadavg()[0], 2),
-    }
-
-
 def ranged(values):
     """Least to most."""
     return f"{min(values):g} to {max(values):g} s"
@@ -319,9 +281,7 @@ def main():
         "machine": machine(),
         "versions": versions(),
     }
-    busy, cores = result["machine"]["load_average_before"], result["machine"]["cores"]
-    if busy > cores / 2:
-        say(f"This machine is busy (load average {busy} on {cores} cores): the figures will tell of that too")
+    warn_if_busy(result["machine"])
     quiet = measure_quiet()
     swapped, deploys, memory = measure_deploys()
     offsets = [swapped.since(one["swap"][0]) for one in deploys]
@@ -346,8 +306,7 @@ def main():
     }
     result["memory_mib"] = memory
 
-    docs = ROOT / "docs"
-    docs.mkdir(exist_ok=True)
+    docs = MADE if SMOKE else ROOT / "docs"
     (docs / "swap.json").write_text(json.dumps(result, indent=1) + "\n")
     swapped.report["deploys"] = [one["swap"] for one in deploys]
     naive.report["deploys"] = restarts
@@ -357,7 +316,8 @@ def main():
     ]
     (docs / "swap.svg").write_text(chart.draw(panels))
     say("\n" + "\n".join(table(result)))
-    say("\nSeen on this machine in this run. Written: docs/swap.json, docs/swap.svg")
+    where = docs.relative_to(ROOT)
+    say(f"\nSeen on this machine in this run. Written: {where}/swap.json, {where}/swap.svg")
     return 0
 
 

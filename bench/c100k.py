@@ -1,0 +1,97 @@
+"""A hundred thousand open WebSockets on one host, a broadcast to all, a release swap in the middle.
+
+More ports and nginx workers than the defaults, by variables alone (docs/tuning.md): a process
+may have 20,000 files open on the machine that this was made for.
+"""
+
+import json
+import re
+import shutil
+import sys
+import time
+
+import crowd
+import lab
+import tutorial
+
+COUNT = 400 if lab.SMOKE else 100_000
+HOLD = 5 if lab.SMOKE else 300
+PORTS = list(range(8010, 8014 if lab.SMOKE else 8018))
+WORKERS = 2 if lab.SMOKE else 20
+SOURCE = lab.MADE / "hello"
+KEY = "benchmark-key-"
+
+
+def variables():
+    """What differs from the defaults."""
+    given = lab.bench_variables()
+    apps, sites = given["tornado_app_apps"], given["nginx_proxy_sites"]
+    apps[0]["arguments"].append("--redis=redis://hello@127.0.0.1:6379")
+    apps[0]["secrets"] = {"redis_password": given["redis_server_users"][0]["password"]}
+    apps[0].update(ports=PORTS, source=str(SOURCE), drain_timeout=60)
+    sites[0]["upstreams"] = [f"127.0.0.1:{port}" for port in PORTS]
+    return {
+        "tornado_app_apps": apps,
+        "nginx_proxy_sites": sites,
+        "nginx_proxy_worker_processes": str(WORKERS),
+    }
+
+
+def broadcast(number):
+    """Somebody writes a message."""
+    lab.on_host(
+        f"curl -sf -d 'text=broadcast-{number}&key={KEY}{number}' -H 'Host: {tutorial.NAME}'"
+        f" http://127.0.0.1:{lab.HTTP}/messages"
+    )
+
+
+def main():
+    """The command."""
+    crowd.install()
+    shutil.rmtree(SOURCE, ignore_errors=True)
+    shutil.copytree(lab.ROOT / "app", SOURCE)
+    words = ["-e", json.dumps(variables())]
+    lab.say(f"Setting up {len(PORTS)} ports and {WORKERS} workers of nginx")
+    lab.playbook("site.yml", *words)
+    report = lab.Report("c100k", "")
+    before = crowd.layers()
+    lab.say(f"Opening {COUNT:,} WebSockets")
+    target = f"http://127.0.0.1:{lab.HTTP}/ws?after="
+    arguments = ["--url", f"'{target}'", "--host", tutorial.NAME, "--count", COUNT]
+    arguments += ["--processes", 2 if lab.SMOKE else 8, "--rate", 2000, "--echo", 60, "--hold", 900]
+    with crowd.Crowd(*arguments) as running:
+        begin = time.monotonic()
+        lab.say(f"  tried in {running.tried['seconds']} s")
+        after = crowd.layers()
+        broadcast(1)
+        lab.rest_until(begin + HOLD / 2)
+        (SOURCE / "static/version.txt").write_text(f"another release, {time.time()}")
+        lab.say("Swapping the release")
+        said = lab.playbook("playbooks/deploy.yml", *words, "-e", "tornado_app_name=hello")
+        drained = [float(one) for one in re.findall(r"drained after ([\d.]+) s", said)]
+        swapped = time.monotonic()
+        lab.rest_until(max(begin + HOLD, swapped + 20))
+        broadcast(2)
+        time.sleep(10)
+    found = running.report
+    each = {name: round((after[name] - before[name]) / COUNT, 1) for name in before}
+    tried = running.tried["seconds"]
+    report.figure("held", "WebSockets", [found["held"]], asked=COUNT, seconds=tried, **found)
+    report.figure("memory", "KiB a WebSocket", [sum(each.values())], **each)
+    report.row("opened", f"{found['opened']:,} of {COUNT:,} in {tried} s")
+    report.row("held to the end", f"{found['held']:,}")
+    report.row("told to come again by the swap", f"{found['told']:,}")
+    report.row("lost", f"{found['lost']:,}")
+    report.row("echoes", f"{found['echoed']:,} of {found['said']:,}, {found['late']:,} late")
+    for number in ("1", "2"):
+        report.row(f"broadcast {number} heard", f"{found['broadcasts'].get(number, 0):,}")
+    report.row("a port drained after", f"{max(drained, default=0)} s at most")
+    report.row("KiB each: app, nginx, kernel", f"{each['app']} + {each['nginx']} + {each['kernel']}")
+    report.write()
+    if found["reasons"]:
+        lab.say(f"Not held: {found['reasons']}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""The clients of bench/ count what really happens: against the reference app as a process."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+from visitor import ROOT, Program
+
+
+@pytest.fixture
+def app():
+    """The reference app."""
+    with Program([sys.executable, str(ROOT / "app/hello.py"), "--port={port}"], None) as program:
+        yield program
+
+
+def crowd(app, count, *words):
+    """connections.py on the app: a process, once all have been tried, and how many that were."""
+    url = f"http://127.0.0.1:{app.port}/ws?after="
+    command = [sys.executable, ROOT / "bench/connections.py", "--url", url, "--host", "localhost"]
+    process = subprocess.Popen(
+        [*command, "--count", str(count), *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return process, json.loads(process.stdout.readline())["tried"]
+
+
+def test_a_crowd_is_counted_and_so_is_what_it_hears(app):
+    process, tried = crowd(app, 60, "--echo", "1")
+    assert app.say("broadcast-7 to all")[0] == 201
+    time.sleep(2)
+    found = json.loads(process.communicate(timeout=20)[0])
+    assert (tried, found["opened"], found["held"], found["failed"], found["lost"]) == (60, 60, 60, 0, 0)
+    assert 60 <= found["echoed"] <= found["said"]
+    assert found["broadcasts"] == {"7": 60}
+
+
+def test_who_is_told_to_come_again_does_and_who_is_cut_off_is_lost(app):
+    process, _tried = crowd(app, 20, "--echo", "0")
+    app.end()
+    time.sleep(6)
+    found = json.loads(process.communicate(timeout=20)[0])
+    # Told, and there was nobody to come back to.
+    assert (found["told"], found["held"], found["lost"]) == (20, 0, 20)
+
+
+def test_a_crowd_that_does_not_get_in_is_not_held(app):
+    process, _tried = crowd(app, 10, "--echo", "0", "--rate", "1000")
+    app.process.kill()
+    time.sleep(1)
+    found = json.loads(process.communicate(timeout=20)[0])
+    assert (found["opened"], found["lost"]) == (10, 10)
+    process, _tried = crowd(app, 10)
+    found = json.loads(process.communicate(timeout=20)[0])
+    assert (found["opened"], found["failed"], found["held"]) == (0, 10, 0)
+    assert sum(found["reasons"].values()) == 10
+
+
+@pytest.mark.parametrize("kept", [[], ["--kept"]])
+def test_a_probe_counts_all_that_it_asks(app, kept):
+    command = [sys.executable, ROOT / "bench/probe.py", "--url", f"http://127.0.0.1:{app.port}/"]
+    words = ["--host", "localhost", "--rate", "50", "--seconds", "1", *kept]
+    found = json.loads(subprocess.run([*command, *words], capture_output=True, check=True).stdout)
+    assert (found["asked"], found["bad"], found["apart"]) == (50, 0, 0)
+    assert 0 < found["p50"] <= found["p99"] <= found["max"]
+
+
+@pytest.mark.parametrize("tool", ["connections", "probe"])
+def test_load_stays_on_loopback(tool):
+    words = ["--url", "http://192.0.2.1:80/", "--host", "x"] + (
+        ["--count", "1"] if tool == "connections" else []
+    )
+    done = subprocess.run(
+        [sys.executable, ROOT / f"bench/{tool}.py", *words], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "load stays on loopback" in done.stderr) == (2, True)
