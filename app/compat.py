@@ -5,7 +5,7 @@ All else here keeps to what every one of them has.
 
 import signal
 
-from tornado import gen
+from tornado import gen, websocket
 from tornado.concurrent import Future
 from tornado.ioloop import IOLoop
 from tornado.web import HTTPError
@@ -16,6 +16,10 @@ try:
     from urllib.parse import urlsplit
 except ImportError:  # Python 2
     from urlparse import urlsplit
+
+
+# 3.1 raises nothing of its own.
+LEFT = getattr(websocket, "WebSocketClosedError", ())
 
 
 def resolve(future, value=None):
@@ -118,6 +122,14 @@ class WebSocketHandler(TornadosWebSocketHandler):
     def on_connection_close(self):
         super(WebSocketHandler, self).on_connection_close()
         self.on_close()  # 3.x and 4.0 keep quiet after a close of our own
+
+    def tell(self, message, binary=False):
+        """Send a message, as write_message does; to who has left, nothing."""
+        try:
+            if self.ws_connection is not None:
+                unheard(self.write_message(message, binary))
+        except LEFT:
+            pass
 
     def end(self, code, reason):
         """Close it with a code of RFC 6455 (integer) and a reason; 3.x sends neither."""

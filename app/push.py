@@ -15,8 +15,8 @@ import os
 import random
 import time
 
-from compat import RequestHandler, WebSocketHandler, later, resolve, same_origin, stream_of, unheard
-from room import START, TEXT_MAX, Refused
+from compat import RequestHandler, WebSocketHandler, later, resolve, same_origin, stream_of
+from room import START, TEXT_MAX, Refused, in_turns
 from tornado import gen
 from tornado.concurrent import Future
 from tornado.escape import json_encode
@@ -243,7 +243,7 @@ class SocketHandler(Pushed, WebSocketHandler, Handler):
             self.follow(cursor)
 
     def push(self, found):
-        unheard(self.write_message(found))
+        self.tell(found)
 
     def on_message(self, message):
         self.heard = time.time()
@@ -252,7 +252,7 @@ class SocketHandler(Pushed, WebSocketHandler, Handler):
         elif not self.allowance.take():
             self.end(1008, "too many messages")
         else:
-            unheard(self.write_message(message, binary=isinstance(message, bytes)))
+            self.tell(message, binary=isinstance(message, bytes))
 
     def on_pong(self, _data):
         self.heard = time.time()
@@ -265,18 +265,16 @@ class SocketHandler(Pushed, WebSocketHandler, Handler):
 def watch(silence):
     """Ping those who say nothing, drop who has not even answered for so many seconds (number)."""
 
-    def look():
-        now = time.time()
-        for one in list(OPEN):
-            stream = stream_of(one)
-            if stream is None or stream.closed():
-                one.on_close()
-            elif now - one.heard > silence:
-                one.end(1001, "you were silent for too long")
-            elif now - one.heard > silence / 12.0 and not stream.writing():
-                one.ping(b"")
+    def look(one):
+        stream, silent = stream_of(one), time.time() - one.heard
+        if stream is None or stream.closed():
+            one.on_close()
+        elif silent > silence:
+            one.end(1001, "you were silent for too long")
+        elif silent > silence / 12.0 and not stream.writing():
+            one.ping(b"")
 
-    PeriodicCallback(look, silence * 1000 / 30.0).start()
+    PeriodicCallback(lambda: in_turns(list(OPEN), look), silence * 1000 / 30.0).start()
 
 
 def close_sockets():

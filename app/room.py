@@ -6,15 +6,14 @@ cursor) and gets what came after it, wherever it comes back.
 """
 
 import collections
-import itertools
 import time
 
 from compat import resolve
 from tornado.concurrent import Future
 from tornado.ioloop import IOLoop, PeriodicCallback
 
-AT_A_TIME = 200  # listeners that are woken before the loop turns: nobody else waits for all of them
-COUNTS = 1000  # listeners a second that are told a new count and nothing else
+AT_A_TIME = 200  # clients that are served before the loop turns
+COUNTS = 200  # listeners a second that are told a new count and nothing else
 KEPT = 1000  # messages that a client may have missed
 TEXT_MAX = 1000  # characters of a message
 START = "0-0"  # the cursor of who was never here
@@ -36,6 +35,14 @@ def position(cursor):
         return int(epoch), int(number)
     except ValueError:
         return None
+
+
+def in_turns(some, call):
+    """Call something with each of a list, and let others go between: nobody waits for thousands."""
+    for one in some[:AT_A_TIME]:
+        call(one)
+    if len(some) > AT_A_TIME:
+        IOLoop.current().add_callback(in_turns, some[AT_A_TIME:], call)
 
 
 class Room(object):
@@ -67,16 +74,7 @@ class Room(object):
         self.listeners.discard(listener)
 
     def wake(self):
-        self.wake_some(iter(list(self.listeners)))
-
-    def wake_some(self, listeners):
-        """Wake those that an iterator has, and let others go between."""
-        woken = 0
-        for listener in itertools.islice(listeners, AT_A_TIME):
-            listener.wake()
-            woken += 1
-        if woken == AT_A_TIME:
-            IOLoop.current().add_callback(self.wake_some, listeners)
+        in_turns(list(self.listeners), lambda listener: listener.wake())
 
     def tell(self):
         """Wake all of them where something but the messages has changed."""

@@ -58,7 +58,7 @@ def main():
     lab.say(f"Opening {COUNT:,} WebSockets")
     target = f"http://127.0.0.1:{lab.HTTP}/ws?after="
     arguments = ["--url", f"'{target}'", "--host", tutorial.NAME, "--count", COUNT]
-    arguments += ["--processes", 2 if lab.SMOKE else 8, "--rate", 2000, "--echo", 60, "--hold", 900]
+    arguments += ["--processes", 2 if lab.SMOKE else 8, "--rate", 1000, "--echo", 60, "--hold", 900]
     with crowd.Crowd(*arguments) as running:
         begin = time.monotonic()
         lab.say(f"  tried in {running.tried['seconds']} s")
