@@ -74,6 +74,13 @@ def main():
         broadcast(2)
         time.sleep(10)
     found = running.report
+    lab.must("opened and failed are all that were asked for", found["opened"] + found["failed"] == COUNT)
+    lab.must("no more are held than were opened", found["held"] <= found["opened"] - found["lost"])
+    lab.must("all of a smoke test are held", not lab.SMOKE or found["held"] == COUNT)
+    lab.must(
+        "all of a smoke test hear each broadcast once",
+        not lab.SMOKE or found["broadcasts"] == {"1": COUNT, "2": COUNT},
+    )
     each = {name: round((after[name] - before[name]) / COUNT, 1) for name in before}
     tried = running.tried["seconds"]
     report.figure("held", "WebSockets", [found["held"]], asked=COUNT, seconds=tried, **found)

@@ -78,6 +78,11 @@ def main():
     for name, found in seen.items():
         p99 = [one["p99"] for one in found]
         times = lab.ratio(p99, [one["p99"] for one in seen["undisturbed"]])
+        asked = lab.ROUNDS * RATE * (SECONDS + 2)
+        lab.must("each request is counted", sum(one["asked"] for one in found) == asked)
+        lab.must(
+            "an undisturbed one is answered", name != "undisturbed" or not any(one["bad"] for one in found)
+        )
         counts = {key: sum(one[key] for one in found) for key in ("asked", "apart", "bad")}
         report.figure(name, "ms, p99 of the others", p99, **counts)
         report.figure(f"ratio, {name}", "times the undisturbed p99", times)

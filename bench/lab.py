@@ -61,6 +61,12 @@ def playbook(name, *words):
     return done.stdout
 
 
+def must(what, holds):
+    """End the measurement where counts don't add up: its figures would say nothing."""
+    if not holds:
+        sys.exit(f"{Path(sys.argv[0]).name}: this does not add up: {what}")
+
+
 def bench_variables():
     """The inventory's variables, rendered for the controller, to be changed and given with -e."""
     text = (ROOT / "bench/group_vars/all.yml").read_text()

@@ -123,3 +123,12 @@ def test_all_instances_take_their_share(client, host):
     for port in (8000, 8001, 8002, 8003):
         lines = host.check_output(f"journalctl --unit=tornado-hello@{port} --lines=200 --output=cat")
         assert "200 GET / (" in lines
+
+
+def test_a_worker_may_open_a_file_for_each_of_its_connections(host):
+    most = host.check_output("prlimit --pid=1 --nofile --output=HARD --noheadings").strip()
+    allowed = host.check_output(
+        "prlimit --pid=$(pgrep --newest --full 'nginx: worker process$') --nofile --output=SOFT --noheadings"
+    )
+    # The host may have less than the two for each that are asked for.
+    assert int(allowed) == min(2 * 16384, int(most) if most.isdigit() else 2 * 16384)
