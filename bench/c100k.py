@@ -28,7 +28,7 @@ def variables():
     apps, sites = given["tornado_app_apps"], given["nginx_proxy_sites"]
     apps[0]["arguments"].append("--redis=redis://hello@127.0.0.1:6379")
     apps[0]["secrets"] = {"redis_password": given["redis_server_users"][0]["password"]}
-    apps[0].update(ports=PORTS, source=str(SOURCE), drain_timeout=60)
+    apps[0].update(ports=PORTS, source=str(SOURCE), drain_timeout=150)
     sites[0]["upstreams"] = [f"127.0.0.1:{port}" for port in PORTS]
     return {
         "tornado_app_apps": apps,
@@ -68,7 +68,7 @@ def main():
         (SOURCE / "static/version.txt").write_text(f"another release, {time.time()}")
         lab.say("Swapping the release")
         said = lab.playbook("playbooks/deploy.yml", *words, "-e", "tornado_app_name=hello")
-        drained = [float(one) for one in re.findall(r"drained after ([\d.]+) s", said)]
+        drained = [float(one) for one in re.findall(r"drained\s+after\s+([\d.]+)\s+s", said)]
         swapped = time.monotonic()
         lab.rest_until(max(begin + HOLD, swapped + 20))
         broadcast(2)

@@ -54,7 +54,7 @@ def put(path, text):
 
 def playbook(name, *words):
     """Run a playbook on the bench's inventory; what it printed."""
-    command = ["timeout", "--kill-after=10", "300", BIN / "ansible-playbook", *INVENTORY, name, *words]
+    command = ["timeout", "--kill-after=10", "900", BIN / "ansible-playbook", *INVENTORY, name, *words]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{done.stdout}{done.stderr}\n{name} failed")
