@@ -109,6 +109,8 @@ def test_a_new_process_gets_no_request_before_it_may_take_over(serving):
         time.sleep(1)
         assert all(f'"pid": {old}' in serving.get() for _request in range(100))
         new = serving.tell(channel, do="commit")["pid"]
+    # Until the old one has heard of it, both accept.
+    assert serving.wait_for(lambda: not serving.ask(do="status")["draining"])
     assert all(f'"pid": {new}' in serving.get() for _request in range(20))
 
 

@@ -77,6 +77,7 @@ def test_a_settings_file_named_by_an_argument_is_the_releases_own(deploy, versio
     assert port.get("/") == "Good evening, friendly user!"
     (port.home / "releases/two/with_settings/evening.conf").write_text('greeting = "Good night"\n')
     assert port.ask(do="swap", release="two")["ok"]
+    assert port.wait_for(lambda: not port.ask(do="status")["draining"])
     assert port.get("/") == "Good night, friendly user!"
 
 
