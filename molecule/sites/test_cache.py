@@ -53,6 +53,11 @@ def test_who_has_signed_in_neither_leaves_nor_gets_a_kept_answer(ask, page, head
     assert ask(target) == kept
 
 
+def test_a_cookie_is_one_whatever_its_value(ask, page):
+    zero = [("Cookie", "0")]
+    assert ask(f"{page}?{MARKED}", headers=zero) != ask(f"{page}?{MARKED}", headers=zero)
+
+
 def test_addresses_do_not_share_an_answer(ask, page):
     answers = [ask(f"{page}?{MARKED}"), ask(f"{page}?{MARKED}&more"), ask(f"{page}x?{MARKED}")]
     assert len(set(answers)) == 3
