@@ -1,5 +1,6 @@
 """The keeper with real processes: who serves, who is refused, who takes over. No systemd."""
 
+import importlib
 import os
 import signal
 import socket
@@ -7,7 +8,7 @@ import threading
 import time
 
 import pytest
-from port import ROOT
+from port import FILES, ROOT
 
 PROGRAM = ROOT / "tests/samples/load"
 HEAD = """
@@ -145,6 +146,35 @@ def test_a_process_whose_loop_does_not_turn_is_replaced(serving, how):
     assert serving.wait_for(lambda: serving.ask(do="status")["pid"] not in (0, pid))
     # The limit is 2 s; the new process needs a moment to start.
     assert time.monotonic() - begun < 4
+    if how == "blocked":
+        # Where it stood: who reads the journal knows which line of the program to look at.
+        assert 'server.py", line ' in serving.log.read_text()
+
+
+def test_a_process_that_only_waits_for_a_processor_is_let_live(monkeypatch):
+    """The clocks are the test's own: a host that is too busy for its load can't be had to order."""
+    monkeypatch.syspath_prepend(str(FILES / "keeper"))
+    module = importlib.import_module("child")
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    monkeypatch.setattr(module, "waited", lambda: 100.0)
+    one = module.Child(8000, "/srv/x/releases/one", {"watchdog": 8}, near, os.getpid())
+    begun = one.answered
+    try:
+        assert not one.ping(begun + 2)
+        assert not one.ping(begun + 7)
+        assert one.ping(begun + 9)
+        # Of those seven seconds, three without a processor.
+        monkeypatch.setattr(module, "waited", lambda: 103.0)
+        assert not one.ping(begun + 9)
+        assert one.ping(begun + 12)
+        # And if it never gets one, at last it is killed all the same.
+        monkeypatch.setattr(module, "waited", lambda: 200.0)
+        assert not one.ping(begun + 23)
+        assert one.ping(begun + 25)
+    finally:
+        os.close(one.pidfd)
+        near.close()
+        far.close()
 
 
 def test_a_killed_keeper_leaves_its_process_serving(serving):

@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterator
 from typing import Any, Self
 
+from systemd import waited
+
 Message = dict[str, Any]  # one packet between keeper and runner, from JSON
 
 PROBE_TIMEOUT = 5.0  # seconds for one answer of the health path
@@ -101,6 +103,7 @@ class Child:
         self.probe: Probe | None = None
         self.next_probe = 0.0
         self.asked = self.answered = time.monotonic()  # the last ping, the last answer
+        self.waited = 0.0  # as waited() was at the last ping
         self.unknown = False  # adopted, and not heard of yet
         self.drain_begun = 0.0
         self.deadline: float | None = None  # when it is killed, whatever it does
@@ -216,14 +219,17 @@ class Child:
         """Ask whether its loop turns; True if it has not turned for too long.
 
         Asked every eighth of the watchdog's time and given three quarters to answer, by a
-        keeper that looks every sixteenth: a process is replaced within that time.
+        keeper that looks every sixteenth: a process is replaced within that time. Time in
+        which this service waited for a processor does not count, up to twice the limit: to
+        kill who only waits would add to the load that it waits for.
         """
         limit = self.settings["watchdog"]
         if now - self.asked >= (limit or 40) / 8 and self.answered >= self.asked:
-            self.asked = now
+            self.asked, self.waited = now, waited()
             self.send({"do": "ping"})
-        late = self.answered < self.asked and now - self.asked > limit * 0.75
-        return bool(limit) and late and not self.killed
+        if not limit or self.killed or self.answered >= self.asked or now - self.asked <= limit * 0.75:
+            return False
+        return now - self.asked - min(waited() - self.waited, limit * 2) > limit * 0.75
 
     def drain(self, now: float, successor: "Child | None" = None, close: bool = False) -> None:
         """Let it finish what it has; idle connections go to the successor, if there is one.
@@ -277,6 +283,13 @@ class Child:
         """End it at once, and what it has started."""
         self.killed = True
         self.signal_group(signal.SIGKILL)
+
+    def abort(self, now: float) -> None:
+        """End one that hangs; it tells the journal first where it stands, if it can still do that."""
+        self.killed = True
+        self.deadline = now + self.settings["watchdog"] / 16
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.pidfd, signal.SIGABRT)
 
     def is_alone(self) -> bool:
         """After its end: whether nothing is left of what it has started."""

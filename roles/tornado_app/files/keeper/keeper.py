@@ -151,10 +151,12 @@ class Keeper:
                 self.advance(swap, now)
         if not self.serving and not self.recovery and not self.stopping and now >= self.retry_at:
             self.recover(now)
+        for child in self.draining:
+            child.ping(now)  # how far it is, for the status; its time is limited anyway
         if self.serving and self.serving.ping(now):
             limit = self.serving.settings["watchdog"]
             log(ERROR, f"Process {self.serving.pid} has not answered within {limit} s: killing it.")
-            self.serving.kill()
+            self.serving.abort(now)
         while self.late_lines and now >= self.late_lines[0][0]:
             log(ERROR, self.late_lines.pop(0)[1])
 

@@ -34,6 +34,23 @@ def open_up(listener: socket.socket) -> None:
     listener.listen(BACKLOG)
 
 
+def waited() -> float:
+    """Seconds in which a process of this service could have run and had no processor, ever since.
+
+    /proc/pressure of the service's own cgroup; 0 where the kernel does not count it.
+    """
+    try:
+        with open("/proc/self/cgroup", encoding="ascii") as file:
+            [path] = [line.rstrip().removeprefix("0::") for line in file if line.startswith("0::")]
+        # The second is where a host still has the first version of cgroups beside it.
+        for root in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"):
+            with contextlib.suppress(FileNotFoundError), open(f"{root}{path}/cpu.pressure") as file:
+                return int(file.readline().rpartition("total=")[2]) / 1e6
+    except (OSError, ValueError):
+        pass
+    return 0.0
+
+
 class Manager:
     """The channel to systemd; outside of it, every message goes nowhere.
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import faulthandler
 import json
 import os
 import runpy
@@ -320,6 +321,8 @@ def inherited() -> list[socket.socket]:
 
 def main() -> None:
     """Run the program of this release until it ends."""
+    # Where it stood, into the journal: when the keeper has to end it (SIGABRT), or a C module crashes.
+    faulthandler.enable()
     control, kept = inherited() or (None, None)
     instance = Instance(int(sys.argv[1]), kept, Keeper(control))
     instance.install()
