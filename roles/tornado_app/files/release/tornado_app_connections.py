@@ -7,6 +7,7 @@ What differs from Tornado 3.1 to 6.6 stands here: 3.x has one HTTPConnection a s
 from __future__ import annotations
 
 import array
+import math
 import os
 import random
 import signal
@@ -28,10 +29,11 @@ except ImportError:
     from tornado.httpserver import HTTPConnection as Connection  # 3.x
 
 GOING_AWAY = 1001  # RFC 6455: the server is going down
-CLOSED_PER_SECOND = 200.0  # WebSockets told to go, so that not all come back at once
+CLOSED_PER_SECOND = 50.0  # WebSockets told to go, so that not all come back at once: each port does this
 LINGER = 2.0  # seconds that idle connections stay, for requests already on their way
 LAST_WORDS = 0.5  # seconds before the end when what has no answer gets a 503
 LOOK = 0.05  # seconds between two looks at the connections of a draining process
+SHARE = 0.03  # of its time that a process may spend on looking: there may be thousands
 HANDLER_GRACE = 4.0  # seconds for the program's own SIGTERM handler
 
 
@@ -45,7 +47,7 @@ class Connections(object):
     def __init__(self, port: int) -> None:
         self.port = port
         self.streams: weakref.WeakSet[Any] = weakref.WeakSet()
-        self.told: weakref.WeakSet[Any] = weakref.WeakSet()  # WebSockets that were asked to go
+        self.untold: list[Any] = []  # WebSockets that shall be asked to go
         self.draining = False
         self.successor: socket.socket | None = None  # socket that idle connections are sent over
         self.end = self.begun = self.begun_at = 0.0
@@ -112,25 +114,16 @@ class Connections(object):
         """The streams that are not closed."""
         return [stream for stream in list(self.streams) if not stream.closed()]
 
-    def handlers(self) -> list[Any]:
-        """Who answers, or has answered last, on each connection."""
-        found = [getattr(stream, "tornado_app_handler", no_handler)() for stream in self.open()]
-        return [one for one in found if one is not None]
-
     def load(self) -> dict[str, int]:
         """Counts for the status: requests being answered, open connections, WebSockets."""
         streams = self.open()
-        sockets = len(self.websockets())
+        sockets = sum(is_websocket(one) for one in handlers(streams))
         busy = sum(not is_idle(stream) for stream in streams)
         return {
             "requests": max(0, busy - sockets),
             "connections": len(streams),
             "websockets": sockets,
         }
-
-    def websockets(self) -> list[Any]:
-        """The handlers of open WebSockets."""
-        return [one for one in self.handlers() if getattr(one, "ws_connection", None) is not None]
 
     # The end.
 
@@ -152,41 +145,59 @@ class Connections(object):
             for stream in self.open():
                 say_close(stream.tornado_app_connection)
         # What has been accepted in this turn of the loop is known in the next one.
-        self.look_later()
+        self.look_later(LOOK)
 
-    def look_later(self) -> None:
+    def look_later(self, seconds: float) -> None:
         loop = IOLoop.current()
-        loop.add_timeout(loop.time() + LOOK, self.look)
+        loop.add_timeout(loop.time() + seconds, self.look)
 
     def look(self) -> None:
         """Part with the connections that are idle; come back until none is left."""
         now = time.monotonic()
-        for stream in self.open():
+        streams = self.open()
+        for stream in streams:
             if is_idle(stream):
                 self.part_with(stream, now)
-        self.quiet = 0 if self.open() else self.quiet + 1
+        self.quiet = self.quiet + 1 if all(stream.closed() for stream in streams) else 0
         if self.quiet > 1 or now >= self.end:
             self.finish()
             return
-        self.tell_websockets()
+        answering = handlers(streams)
+        self.tell_websockets(answering)
         if now >= self.end - LAST_WORDS:
-            for handler in self.handlers():
+            for handler in answering:
                 apologise(handler)
-        self.look_later()
+        # The end of a time that is up comes in time.
+        pause = max(LOOK, (time.monotonic() - now) / SHARE)
+        self.look_later(min(pause, max(LOOK, self.end - LAST_WORDS - now)))
 
-    def tell_websockets(self) -> None:
-        """Ask those to go that have not been asked: not all at once, and none too late.
+    def tell_websockets(self, answering: list[Any]) -> None:
+        """Ask those to go that have not been asked.
 
         A request that was on its way when the drain began may have become one since.
         """
-        new = [one for one in self.websockets() if one not in self.told]
+        new = [one for one in answering if is_websocket(one) and not hasattr(one, "tornado_app_told")]
+        for handler in new:
+            handler.tornado_app_told = True
         random.shuffle(new)
-        spread = max(0.0, (self.end - time.monotonic()) / 2.0)
-        pause = min(1.0 / CLOSED_PER_SECOND, spread / (len(new) or 1))
-        loop = IOLoop.current()
-        for number, handler in enumerate(new):
-            self.told.add(handler)
-            loop.add_timeout(loop.time() + number * pause, lambda handler=handler: close_websocket(handler))
+        self.untold += new
+        if new and len(self.untold) == len(new):
+            self.tell_next()
+
+    def tell_next(self) -> None:
+        """Ask one to go, and the next a moment after: not all at once, and none too late.
+
+        Each waits until the loop has turned, so that a host which is busy with those who come
+        back gets no more of them for a while; what is left when half of the time is over goes.
+        """
+        left = (self.begun + self.end) / 2.0 - time.monotonic()
+        number = math.ceil(len(self.untold) / (CLOSED_PER_SECOND * left)) if left > 0 else len(self.untold)
+        for handler in self.untold[-number:]:
+            close_websocket(handler)
+        del self.untold[-number:]
+        if self.untold:
+            loop = IOLoop.current()
+            loop.add_timeout(loop.time() + 1.0 / CLOSED_PER_SECOND, self.tell_next)
 
     def part_between_requests(self, stream: Any) -> bool:
         """Part with a connection whose next request has not been read; whether that was done."""
@@ -223,7 +234,7 @@ class Connections(object):
 
     def finish(self) -> None:
         """Nothing is left that could be answered."""
-        for handler in self.handlers():
+        for handler in handlers(self.open()):
             apologise(handler)
         if self.successor is not None:
             self.successor.close()
@@ -232,6 +243,17 @@ class Connections(object):
 
 def no_handler() -> None:
     """What a connection has that was never asked anything."""
+
+
+def handlers(streams: list[Any]) -> list[Any]:
+    """Who answers, or has answered last, on each of some connections."""
+    found = [getattr(stream, "tornado_app_handler", no_handler)() for stream in streams]
+    return [one for one in found if one is not None]
+
+
+def is_websocket(handler: Any) -> bool:
+    """Whether it is an open WebSocket's."""
+    return getattr(handler, "ws_connection", None) is not None
 
 
 def is_idle(stream: Any) -> bool:
