@@ -279,6 +279,5 @@ def watch(silence):
 
 def close_sockets():
     """All WebSockets are told to come back; returns how many there are."""
-    for one in list(OPEN):
-        one.end(1001, "a new release is there")
+    in_turns(list(OPEN), lambda one: one.end(1001, "a new release is there"))
     return len(OPEN)

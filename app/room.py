@@ -13,7 +13,7 @@ from tornado.concurrent import Future
 from tornado.ioloop import IOLoop, PeriodicCallback
 
 AT_A_TIME = 200  # clients that are served before the loop turns
-COUNTS = 200  # listeners a second that are told a new count and nothing else
+COUNTS = 100  # listeners a second that are told a new count and nothing else
 KEPT = 1000  # messages that a client may have missed
 TEXT_MAX = 1000  # characters of a message
 START = "0-0"  # the cursor of who was never here
@@ -80,7 +80,8 @@ class Room(object):
         """Wake all of them where something but the messages has changed."""
         state, now = self.state(), time.time()
         urgent = self.told is None or state["away"] != self.told["away"]
-        if urgent or (state != self.told and now >= self.due):
+        # Who is about to go elsewhere hears the count there.
+        if urgent or (state != self.told and now >= self.due and not self.draining):
             self.told, self.due = state, now + len(self.listeners) / float(COUNTS)
             self.wake()
 
