@@ -102,6 +102,11 @@ def main():
         supports_check_mode=True,
     )
     given = module.params
+    if not re.fullmatch("auto|[1-9][0-9]{0,3}", given["workers"]):
+        # site.yml says the same before anything else; this is asked by itself.
+        module.fail_json(
+            msg=f"nginx_proxy_worker_processes: '{given['workers']}' won't do. Give a number, or auto."
+        )
     workers = processors() if given["workers"] == "auto" else int(given["workers"])
     module.exit_json(
         changed=False,
