@@ -26,7 +26,8 @@ memory = {line.split(':')[0]: int(line.split()[1]) for line in open('/proc/memin
 kernel = sum(memory[name] for name in ('Slab', 'KernelStack', 'PageTables', 'Percpu'))
 pages = [line.split() for line in open('/proc/net/sockstat') if line.startswith('TCP:')][0]
 kernel += 4 * int(pages[pages.index('mem') + 1])
-print(json.dumps({'app': pss(['hello.py']), 'nginx': pss(['nginx: ']), 'kernel': kernel}))
+parts = {'app': pss(['hello.py']), 'nginx': pss(['nginx: ']), 'keeper': pss(['keeper.py'])}
+print(json.dumps({**parts, 'kernel': kernel}))
 """
 
 
@@ -37,7 +38,7 @@ def install():
 
 
 def layers():
-    """KiB that the app, nginx and the kernel use: proportional set sizes, and slabs and socket buffers."""
+    """KiB that the app, nginx, all keepers and the kernel use: proportional set sizes, and slabs and socket buffers."""
     return json.loads(on_host("python3 -", given=LAYERS))
 
 

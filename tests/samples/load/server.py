@@ -73,6 +73,17 @@ class Main(Answering):
         self.echo()
 
 
+class Kept(Answering):
+    """GET: who answers, and the how manieth time; whoever is in between may keep it for a second."""
+
+    asked = 0
+
+    def get(self):
+        Kept.asked += 1
+        self.set_header("Cache-Control", "max-age=1")
+        self.answer(asked=Kept.asked)
+
+
 class Slow(Answering):
     """POST /slow?seconds=3: the echo, that much later."""
 
@@ -150,6 +161,7 @@ if __name__ == "__main__":
     tornado.web.Application(
         [
             (r"/", Main),
+            (r"/kept", Kept),
             (r"/slow", Slow),
             (r"/poll", Poll),
             (r"/big", Big),

@@ -1,0 +1,58 @@
+"""A page that the app lets nginx keep for a second, beside the same program's page that it does not."""
+
+import json
+import sys
+
+import lab
+from wrk import Wrk
+
+SECONDS = 1 if lab.SMOKE else 4
+CLIENTS = [64] if lab.SMOKE else [64, 512]
+PORTS = (8000, 8001, 8002, 8003)
+
+
+def asked():
+    """How often the app itself was asked for the page, this question left out."""
+    urls = " ".join(f"http://127.0.0.1:{port}/kept" for port in PORTS)
+    said = lab.on_host(f"curl --silent --fail --write-out '\\n' {urls}").splitlines()
+    return sum(json.loads(line)["asked"] for line in said) - len(PORTS)
+
+
+def rate(url, clients):
+    """Answers a second; all have to be answers."""
+    wrk = Wrk([url], clients, SECONDS)
+    found = wrk.requests()
+    if wrk.bad:
+        sys.exit(f"cached.py: {url}: {wrk.bad}")
+    return found
+
+
+def main():
+    """The command."""
+    report = lab.Report("cached", "not kept", "kept", "times", "the app was asked")
+    for scheme, port in (("http", lab.HTTP), ("https", lab.HTTPS)):
+        for clients in CLIENTS:
+            cell = f"{scheme}, {clients} clients"
+            lab.say(f"{cell}: {lab.ROUNDS} rounds")
+            urls = {"not kept": f"{scheme}://localhost:{port}/", "kept": f"{scheme}://localhost:{port}/kept"}
+            before = asked()
+            found = lab.rounds(
+                {name: lambda url=url, clients=clients: rate(url, clients) for name, url in urls.items()}
+            )
+            # The questions of asked() itself are counted once in between.
+            often = asked() - before - len(PORTS)
+            # Once when its second is over, by whoever comes first; a round may begin in the middle of one.
+            most = lab.ROUNDS * (SECONDS + 2)
+            lab.must(f"the app was asked at most once a second: {often} times", often <= most)
+            lab.must("and it was asked", often > 0)
+            for name, values in found.items():
+                report.figure(f"{name}, {cell}", "requests/s", values, asked=often)
+            times = lab.ratio(found["kept"], found["not kept"])
+            report.figure(f"ratio, {cell}", "times what is not kept", times)
+            report.row(cell, *map(lab.show, (found["not kept"], found["kept"], times)), f"{often} times")
+    report.write()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
