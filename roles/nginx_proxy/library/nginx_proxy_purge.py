@@ -1,5 +1,6 @@
 """Remove answers from nginx's cache by the address that they are for."""
 
+import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
@@ -26,6 +27,7 @@ forgotten:
   type: int
   returned: always
 """
+STILL_OPEN = 1.5  # seconds: nginx keeps a file open for one (open_file_cache_valid)
 HEAD = 16384  # bytes; the address comes after some 300 of nginx's own
 
 
@@ -56,6 +58,8 @@ def main():
     if not module.check_mode:
         for path in found:
             path.unlink(missing_ok=True)
+        if found:
+            time.sleep(STILL_OPEN)
     module.exit_json(changed=bool(found), forgotten=len(found))
 
 
