@@ -21,6 +21,10 @@ CHARTS = {
     ),
     "handshakes": ("New TLS connections a second", {"tutorial": "the tutorial's", "tornadoes": "Tornadoes"}),
     "static": ("Files from disk", {"tornado": "Tornado's own handler", "http": "Tornadoes' nginx"}),
+    "cached": (
+        "A page that the app marks, requests a second",
+        {"not kept": "asked of the app", "kept": "kept by nginx"},
+    ),
     "held": ("WebSockets held of 10,000", {"the tutorial's": "the tutorial's", "Tornadoes": "Tornadoes"}),
 }
 STYLE = """
