@@ -38,7 +38,7 @@ def install():
 
 
 def layers():
-    """KiB that the app, nginx, all keepers and the kernel use: proportional set sizes, and slabs and socket buffers."""
+    """KiB of the app, nginx, all keepers (proportional set sizes) and the kernel (slabs, socket buffers)."""
     return json.loads(on_host("python3 -", given=LAYERS))
 
 

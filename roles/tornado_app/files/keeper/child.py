@@ -223,7 +223,7 @@ class Child:
         which this service waited for a processor does not count, up to twice the limit: to
         kill who only waits would add to the load that it waits for.
         """
-        limit = self.settings["watchdog"]
+        limit: float = self.settings["watchdog"]
         if now - self.asked >= (limit or 40) / 8 and self.answered >= self.asked:
             self.asked, self.waited = now, waited()
             self.send({"do": "ping"})
