@@ -69,7 +69,7 @@ def kept(report):
         lab.must("all are kept", running.report["held"] == count)
         report.figure(f"{count} kept", "requests/s", rates)
         more = {name: round((weight[name] - before[name]) / 1024, 1) for name in ("app", "nginx")}
-        report.row(f"{count:,} kept", "", "", f"+{more['app']} + {more['nginx']} MiB", lab.show(rates))
+        report.row(f"{count:,} kept", "", "", f"{more['app']:+} {more['nginx']:+} MiB", lab.show(rates))
 
 
 def main():
