@@ -2,9 +2,10 @@
 
 import json
 import sys
+from functools import partial
 
 import lab
-from wrk import Wrk
+from wrk import rate
 
 SECONDS = 1 if lab.SMOKE else 4
 CLIENTS = [64] if lab.SMOKE else [64, 512]
@@ -18,15 +19,6 @@ def asked():
     return sum(json.loads(line)["asked"] for line in said) - len(PORTS)
 
 
-def rate(url, clients):
-    """Answers a second; all have to be answers."""
-    wrk = Wrk([url], clients, SECONDS)
-    found = wrk.requests()
-    if wrk.bad:
-        sys.exit(f"cached.py: {url}: {wrk.bad}")
-    return found
-
-
 def main():
     """The command."""
     report = lab.Report("cached", "not kept", "kept", "times", "the app was asked")
@@ -36,9 +28,7 @@ def main():
             lab.say(f"{cell}: {lab.ROUNDS} rounds")
             urls = {"not kept": f"{scheme}://localhost:{port}/", "kept": f"{scheme}://localhost:{port}/kept"}
             before = asked()
-            found = lab.rounds(
-                {name: lambda url=url, clients=clients: rate(url, clients) for name, url in urls.items()}
-            )
+            found = lab.rounds({name: partial(rate, url, clients, SECONDS) for name, url in urls.items()})
             # The questions of asked() itself are counted once in between.
             often = asked() - before - len(PORTS)
             # Once when its second is over, by whoever comes first; a round may begin in the middle of one.

@@ -1,10 +1,11 @@
 """Files from disk: nginx beside Tornado's own StaticFileHandler on the same host, small and large."""
 
 import sys
+from functools import partial
 
 import lab
 import tutorial
-from wrk import Wrk
+from wrk import rate
 
 SECONDS = 1 if lab.SMOKE else 4
 SIZES = {"1 KiB": 1024, "32 MiB": 32 * 2**20}
@@ -15,15 +16,6 @@ handler = (r"/static/(.*)", tornado.web.StaticFileHandler, {"path": sys.argv[1]}
 tornado.web.Application([handler]).listen(9020)
 tornado.ioloop.IOLoop.current().start()
 """
-
-
-def rate(url, clients):
-    """Answers a second."""
-    wrk = Wrk([url], clients, SECONDS)
-    found = wrk.requests()
-    if wrk.bad:
-        sys.exit(f"static.py: {url}: {wrk.bad}")
-    return found
 
 
 def sendfile(path):
@@ -69,7 +61,7 @@ def main():
             "http": f"http://{tutorial.NAME}:{lab.HTTP}/files/{size}.bin",
             "https": f"https://{tutorial.NAME}:{lab.HTTPS}/files/{size}.bin",
         }
-        ways = {way: lambda url=url, name=name: rate(url, CLIENTS[name]) for way, url in urls.items()}
+        ways = {way: partial(rate, url, CLIENTS[name], SECONDS) for way, url in urls.items()}
         large = size > 2**20
         if large:
             ways["sendfile"] = lambda size=size: sendfile(f"{folder}/{size}.bin")

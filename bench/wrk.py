@@ -7,6 +7,15 @@ import sys
 from lab import ssh
 
 
+def rate(url, clients, seconds):
+    """Answers a second; ends the measurement where one was none."""
+    wrk = Wrk([url], clients, seconds)
+    found = wrk.requests()
+    if wrk.bad:
+        sys.exit(f"{url}: {wrk.bad}")
+    return found
+
+
 class Wrk:
     """Some runs at once. urls: what each asks for. clients: kept connections in all. seconds: how long."""
 

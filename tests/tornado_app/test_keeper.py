@@ -144,8 +144,9 @@ def test_a_process_whose_loop_does_not_turn_is_replaced(serving, how):
     else:
         threading.Thread(target=lambda: serving.post("/block"), daemon=True).start()
     assert serving.wait_for(lambda: serving.ask(do="status")["pid"] not in (0, pid))
-    # The limit is 2 s; the new process needs a moment to start.
-    assert time.monotonic() - begun < 4
+    # The limit is 2 s, and up to 4 more in which somebody waited for a processor: here, anybody in
+    # the cgroup that the tests run in. The new process needs a moment to start.
+    assert time.monotonic() - begun < 8
     if how == "blocked":
         # Where it stood: who reads the journal knows which line of the program to look at.
         assert 'server.py", line ' in serving.log.read_text()

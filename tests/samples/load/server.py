@@ -74,7 +74,7 @@ class Main(Answering):
 
 
 class Kept(Answering):
-    """GET: who answers, and the how manieth time; whoever is in between may keep it for a second."""
+    """GET: who answers, and how often it has; whoever is in between may keep it for a second."""
 
     asked = 0
 
