@@ -8,7 +8,11 @@ from wrk import Wrk
 
 SECONDS = 1 if lab.SMOKE else 4
 CLIENTS = [64] if lab.SMOKE else [64, 512]
-PORTS = {"tutorial": (tutorial.HTTP, tutorial.HTTPS), "tornadoes": (lab.HTTP, lab.HTTPS)}
+# Of each: the site's name, its ports for http and https.
+WAYS = {
+    "tutorial": (tutorial.NAME, tutorial.HTTP, tutorial.HTTPS),
+    "tornadoes": ("tutorial.example.test", lab.HTTP, lab.HTTPS),
+}
 
 
 def main():
@@ -34,11 +38,11 @@ def main():
             lab.say(f"{cell}: {lab.ROUNDS} rounds")
             ways = {
                 name: way(
-                    [f"{scheme}://{tutorial.NAME}:{ports[scheme == 'https']}/"], clients, f"{name}, {cell}"
+                    [f"{scheme}://{site}:{https if scheme == 'https' else http}/"], clients, f"{name}, {cell}"
                 )
-                for name, ports in PORTS.items()
+                for name, (site, http, https) in WAYS.items()
             }
-            bare = [f"http://127.0.0.1:{port}/" for port in (8010, 8011, 8012, 8013)]
+            bare = [f"http://127.0.0.1:{port}/" for port in (8100, 8101, 8102, 8103)]
             ways["bare"] = way(bare, clients, f"bare, {cell}")
             found = lab.rounds(ways)
             for name, values in found.items():

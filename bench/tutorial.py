@@ -1,7 +1,7 @@
-"""The tutorial's own way, on the bench's host: hello.py started plainly, its nginx configuration.
+"""The tutorial's own way, on the bench's host: its hello.py started plainly, its nginx configuration.
 
-The listings stand in listings/ to the letter. CHANGES is all that is done to them, so that
-Debian's nginx takes them beside the other one.
+The listings stand in listings/ to the letter (and the program in tests/samples/programs/).
+CHANGES is all that is done to them, so that Debian's nginx takes them beside the other one.
 """
 
 import re
@@ -49,9 +49,9 @@ def changes():
 
 
 def start(sockets=False):
-    """Four processes and the tutorial's nginx."""
-    python = on_host("realpath /srv/hello/current/.release/venv") + "/bin/python"
-    home = on_host("realpath /srv/hello/current")
+    """Four processes and the tutorial's nginx; sockets: of app/, since the tutorial's program has none."""
+    home = on_host(f"realpath /srv/{'hello' if sockets else 'tutorial'}/current")
+    python = f"{home}/.release/venv/bin/python"
     on_host("id nginx > /dev/null 2>&1 || useradd --system --no-create-home nginx")
     for port in PORTS:
         on_host(
@@ -59,16 +59,14 @@ def start(sockets=False):
             f" --property=LimitNOFILE=infinity {python} {home}/hello.py --logging=warning --port={port}"
         )
     for port in PORTS:
-        on_host(f"curl --silent --fail --retry 20 --retry-connrefused http://127.0.0.1:{port}/healthz")
+        on_host(f"curl --silent --fail --retry 20 --retry-connrefused http://127.0.0.1:{port}/")
     put("/etc/tutorial/nginx.conf", configuration(sockets))
     on_host("nginx -t -q -c /etc/tutorial/nginx.conf")
     on_host(
         "systemctl stop tutorial-nginx 2> /dev/null; systemd-run --quiet --unit=tutorial-nginx"
         " nginx -g 'daemon off;' -c /etc/tutorial/nginx.conf"
     )
-    on_host(
-        f"curl --silent --fail --retry 20 --retry-connrefused -H 'Host: {NAME}' http://127.0.0.1:{HTTP}/healthz"
-    )
+    on_host(f"curl --silent --fail --retry 20 --retry-connrefused -H 'Host: {NAME}' http://127.0.0.1:{HTTP}/")
 
 
 def stop():
