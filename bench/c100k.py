@@ -37,6 +37,10 @@ def variables():
     apps[0]["secrets"] = {"redis_password": given["redis_server_users"][0]["password"]}
     apps[0].update(ports=PORTS, source=str(SOURCE), drain_timeout=600)
     sites[0]["upstreams"] = [f"127.0.0.1:{port}" for port in PORTS]
+    if not SWAP:
+        # Or who is silent is asked every 25 s whether it is there, and nginx would cut it off in 60.
+        apps[0]["arguments"].append("--silence=3600")
+        sites[0]["timeout"] = 900
     return {
         "tornado_app_apps": apps,
         "nginx_proxy_sites": sites,

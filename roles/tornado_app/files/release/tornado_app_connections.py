@@ -34,6 +34,7 @@ LINGER = 2.0  # seconds that idle connections stay, for requests already on thei
 LAST_WORDS = 0.5  # seconds before the end when what has no answer gets a 503
 LOOK = 0.05  # seconds between two looks at the connections of a draining process
 SHARE = 0.03  # of its time that a process may spend on looking: there may be thousands
+COUNT_SHARE = 0.005  # of its time that counting them for the status may take
 HANDLER_GRACE = 4.0  # seconds for the program's own SIGTERM handler
 
 
@@ -52,6 +53,8 @@ class Connections(object):
         self.successor: socket.socket | None = None  # socket that idle connections are sent over
         self.end = self.begun = self.begun_at = 0.0
         self.quiet = 0  # looks in a row that found no connection
+        self.counts: dict[str, int] = {}  # for the status
+        self.count_at = 0.0  # moment from which on they are counted again
 
     def install(self) -> None:
         """Put our functions where Tornado's own stood."""
@@ -115,15 +118,22 @@ class Connections(object):
         return [stream for stream in list(self.streams) if not stream.closed()]
 
     def load(self) -> dict[str, int]:
-        """Counts for the status: requests being answered, open connections, WebSockets."""
-        streams = self.open()
-        sockets = sum(is_websocket(one) for one in handlers(streams))
-        busy = sum(not is_idle(stream) for stream in streams)
-        return {
-            "requests": max(0, busy - sockets),
-            "connections": len(streams),
-            "websockets": sockets,
-        }
+        """Counts for the status: requests being answered, open connections, WebSockets.
+
+        With thousands of them as they were some seconds ago: each ping asks.
+        """
+        now, spent = time.monotonic(), time.process_time()
+        if now >= self.count_at:
+            requests = sockets = 0
+            streams = self.open()
+            for stream in streams:
+                if is_websocket(handler_of(stream)):
+                    sockets += 1
+                elif not is_idle(stream):
+                    requests += 1
+            self.counts = {"requests": requests, "connections": len(streams), "websockets": sockets}
+            self.count_at = now + (time.process_time() - spent) / COUNT_SHARE
+        return self.counts
 
     # The end.
 
@@ -245,9 +255,14 @@ def no_handler() -> None:
     """What a connection has that was never asked anything."""
 
 
+def handler_of(stream: Any) -> Any:
+    """Who answers, or has answered last, on a connection; None if nobody has or it has gone."""
+    return getattr(stream, "tornado_app_handler", no_handler)()
+
+
 def handlers(streams: list[Any]) -> list[Any]:
-    """Who answers, or has answered last, on each of some connections."""
-    found = [getattr(stream, "tornado_app_handler", no_handler)() for stream in streams]
+    """The same of some connections, without the Nones."""
+    found = map(handler_of, streams)
     return [one for one in found if one is not None]
 
 
