@@ -26,6 +26,7 @@ POLL_SECONDS = 25  # a long poll that nothing has happened to; nginx waits for 6
 PER_SECOND, AT_ONCE = 5, 20  # messages of one address
 FRAMES_PER_SECOND, FRAMES_AT_ONCE = 50, 500  # of one WebSocket
 LOOK, STUCK = 0.5, 60  # seconds until a slow client is looked at again, and until it is given up
+PIECES = 20  # in which all WebSockets are looked at, one piece after another
 FRAME_MAX = 64 * 1024  # bytes
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -274,7 +275,16 @@ def watch(silence):
         elif silent > silence / 12.0 and not stream.writing():
             one.ping(b"")
 
-    PeriodicCallback(lambda: in_turns(list(OPEN), look), silence * 1000 / 30.0).start()
+    def look_at_some():
+        # Those who came together would be asked together, and ten thousand answers keep all waiting.
+        if not left:
+            left.extend(OPEN)
+        some = left[-(len(OPEN) // PIECES + 1) :]
+        del left[len(left) - len(some) :]
+        in_turns(some, look)
+
+    left = []
+    PeriodicCallback(look_at_some, silence * 1000 / 30.0 / PIECES).start()
 
 
 def close_sockets():

@@ -12,7 +12,7 @@ from compat import resolve
 from tornado.concurrent import Future
 from tornado.ioloop import IOLoop, PeriodicCallback
 
-AT_A_TIME = 200  # clients that are served before the loop turns
+AT_A_TIME = 50  # clients that are served before the loop turns
 COUNTS = 100  # listeners a second that are told a new count and nothing else
 KEPT = 1000  # messages that a client may have missed
 TEXT_MAX = 1000  # characters of a message
