@@ -9,7 +9,7 @@ import tutorial
 
 COUNT = 200 if lab.SMOKE else 10000
 HOLD = 3 if lab.SMOKE else 60
-PROBE = ["--rate", 20, "--seconds", 2 if lab.SMOKE else 15]
+PROBE = ["--rate", 40, "--seconds", 2 if lab.SMOKE else 30]
 WAYS = [
     ("the tutorial's, http", "http", tutorial.HTTP),
     ("the tutorial's, https", "https", tutorial.HTTPS),

@@ -166,7 +166,7 @@ class Report:
         """One line of the table."""
         self.rows.append([str(cell) for cell in cells])
 
-    def write(self, keep=True):
+    def write(self):
         """Print the table, and keep the lines in docs/figures (of a smoke test, below .cache)."""
         table = [["", *self.columns], *self.rows]
         widths = [max(len(row[index]) for row in table) for index in range(len(table[0]))]
@@ -181,7 +181,7 @@ class Report:
             "machine": self.machine,
             "versions": versions(),
         }
-        folder = FIGURES if keep and not SMOKE else MADE
+        folder = MADE if SMOKE else FIGURES
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.name}.jsonl"
         path.write_text("".join(json.dumps(line) + "\n" for line in [head, *self.lines]))

@@ -50,13 +50,14 @@ def changes():
 
 def start(sockets=False):
     """Four processes and the tutorial's nginx; sockets: of app/, since the tutorial's program has none."""
-    home = on_host(f"realpath /srv/{'hello' if sockets else 'tutorial'}/current")
+    name = "hello" if sockets else "tutorial"
+    home = on_host(f"realpath /srv/{name}/current")
     python = f"{home}/.release/venv/bin/python"
     on_host("id nginx > /dev/null 2>&1 || useradd --system --no-create-home nginx")
     for port in PORTS:
         on_host(
             f"systemctl is-active --quiet tutorial-{port} || systemd-run --quiet --unit=tutorial-{port}"
-            f" --property=LimitNOFILE=infinity {python} {home}/hello.py --logging=warning --port={port}"
+            f" --property=LimitNOFILE=infinity {python} {home}/{name}.py --logging=warning --port={port}"
         )
     for port in PORTS:
         on_host(f"curl --silent --fail --retry 20 --retry-connrefused http://127.0.0.1:{port}/")
