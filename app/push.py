@@ -277,13 +277,12 @@ def watch(silence):
 
     def look_at_some():
         # Those who came together would be asked together, and ten thousand answers keep all waiting.
-        if not left:
-            left.extend(OPEN)
-        some = left[-(len(OPEN) // PIECES + 1) :]
-        del left[len(left) - len(some) :]
-        in_turns(some, look)
+        if not pieces:
+            everybody = list(OPEN)
+            pieces.extend(everybody[first::PIECES] for first in range(PIECES))
+        in_turns(pieces.pop(), look)
 
-    left = []
+    pieces = []
     PeriodicCallback(look_at_some, silence * 1000 / 30.0 / PIECES).start()
 
 

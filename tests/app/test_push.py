@@ -121,6 +121,19 @@ def test_a_silent_peer_is_dropped_and_not_sooner(start):
     assert polite.echo(b"still there")[1] == b"still there"
 
 
+def test_who_stays_is_asked_for_though_a_crowd_has_left(start):
+    app = start("--silence=30")
+    crowd = [Frames(app) for _one in range(600)]  # fewer than 1024 files
+    quiet = Frames(app)
+    time.sleep(1.2)
+    for one in crowd:
+        one.file.close()
+        one.socket.close()
+    # Silent for a twelfth of it, and looked at within two rounds of a thirtieth.
+    quiet.socket.settimeout(2.5 + 2 + 1)
+    assert quiet.read()[0] == PING
+
+
 @pytest.mark.parametrize("origin", ["http://evil.example", "http://127.0.0.1:1", "null", "http://127.0.0.1"])
 def test_pages_of_other_sites_open_no_websocket_and_write_nothing(app, origin):
     assert Frames(app, headers=f"Origin: {origin}\r\n").status == 403
