@@ -1,8 +1,11 @@
 """The clients of bench/ count what really happens: against the reference app as a process."""
 
+import http.server
+import itertools
 import json
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -67,6 +70,37 @@ def test_a_probe_counts_all_that_it_asks(app, kept):
     found = json.loads(subprocess.run([*command, *words], capture_output=True, check=True).stdout)
     assert (found["asked"], found["bad"], found["apart"]) == (50, 0, 0)
     assert 0 < found["p50"] <= found["p99"] <= found["max"]
+
+
+@pytest.fixture
+def proxy():
+    """As nginx that asks two servers in turn, and each third time the second when the first is silent."""
+    turns = itertools.cycle(["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:1, 127.0.0.1:2"])
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            servers = next(turns)
+            if ", " in servers:
+                time.sleep(2)
+            self.send_response(200)
+            self.send_header("X-Served-By", servers)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield server
+        server.shutdown()
+
+
+def test_what_a_silent_server_was_asked_first_is_not_counted_with_the_others(proxy):
+    command = [sys.executable, ROOT / "bench/probe.py", "--url", f"http://127.0.0.1:{proxy.server_port}/"]
+    words = ["--host", "localhost", "--rate", "30", "--seconds", "1", "--apart", "127.0.0.1:1"]
+    found = json.loads(subprocess.run([*command, *words], capture_output=True, check=True).stdout)
+    assert (found["asked"], found["bad"], found["apart"]) == (30, 0, 20)
+    assert found["max"] < 2000
 
 
 @pytest.mark.parametrize("tool", ["connections", "probe"])
