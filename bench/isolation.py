@@ -7,11 +7,10 @@ import time
 
 import crowd
 import lab
-import tutorial
 
 SECONDS = 3 if lab.SMOKE else 10  # how long one is blocked
 RATE = 100  # requests a second, whatever the answers do
-DISTURBED = "127.0.0.1:8010"  # what this one answers is not of the others
+DISTURBED = "127.0.0.1:8000"  # what this one answers is not of the others
 
 
 def probe():
@@ -21,7 +20,7 @@ def probe():
         "--url",
         url,
         "--host",
-        tutorial.NAME,
+        "localhost",
         "--rate",
         RATE,
         "--seconds",
@@ -48,7 +47,7 @@ def disturbed(disturb):
 
 def serving():
     """The process that serves the first port."""
-    return json.loads(lab.on_host("tornado-hello-status --json"))["ports"]["8010"]["pid"]
+    return json.loads(lab.on_host("tornado-load-status --json"))["ports"]["8000"]["pid"]
 
 
 def block():
@@ -58,8 +57,11 @@ def block():
 
 
 def burn():
-    """One process has as much to do as it can."""
-    lab.on_host(f"wrk --threads 1 --connections 8 --duration {SECONDS}s http://127.0.0.1:8010/ > /dev/null")
+    """One process has as much to do as it can, but for what is asked meanwhile.
+
+    It does so by itself: clients that kept it busy would take a part of the other core.
+    """
+    lab.on_host(f"curl --silent --fail --data '' {DISTURBED}/burn?seconds={SECONDS} > /dev/null")
 
 
 def main():

@@ -140,6 +140,20 @@ class Block(tornado.web.RequestHandler):
             time.sleep(1)
 
 
+class Burn(Answering):
+    """POST /burn?seconds=10: all of a core for so long, with others answered in between."""
+
+    @tornado.gen.coroutine
+    def post(self):
+        end = time.time() + float(self.get_argument("seconds", "10"))
+        while time.time() < end:
+            piece = time.time() + 0.001
+            while time.time() < piece:
+                pass
+            yield wait(0)
+        self.answer()
+
+
 class Eat(Answering):
     """POST /eat?mb=N: takes that much memory and keeps it."""
 
@@ -167,6 +181,7 @@ if __name__ == "__main__":
             (r"/big", Big),
             (r"/ws", Socket),
             (r"/block", Block),
+            (r"/burn", Burn),
             (r"/eat", Eat),
             (r"/healthz", Health),
         ]
