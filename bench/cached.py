@@ -2,8 +2,8 @@
 
 import json
 import sys
-from functools import partial
 
+import crowd
 import lab
 from wrk import rate
 
@@ -19,16 +19,29 @@ def asked():
     return sum(json.loads(line)["asked"] for line in said) - len(PORTS)
 
 
+def way(url, clients, costs):
+    """A function that measures, and adds the processor seconds of nginx and app for each answer to costs."""
+
+    def run():
+        before = crowd.spent()
+        found = rate(url, clients, SECONDS)
+        costs.append((crowd.spent() - before) / (found * SECONDS))
+        return found
+
+    return run
+
+
 def main():
     """The command."""
-    report = lab.Report("cached", "not kept", "kept", "times", "the app was asked")
+    report = lab.Report("cached", "not kept", "kept", "times", "less processor time", "the app was asked")
     for scheme, port in (("http", lab.HTTP), ("https", lab.HTTPS)):
         for clients in CLIENTS:
             cell = f"{scheme}, {clients} clients"
             lab.say(f"{cell}: {lab.ROUNDS} rounds")
             urls = {"not kept": f"{scheme}://localhost:{port}/", "kept": f"{scheme}://localhost:{port}/kept"}
             before = asked()
-            found = lab.rounds({name: partial(rate, url, clients, SECONDS) for name, url in urls.items()})
+            costs = {name: [] for name in urls}
+            found = lab.rounds({name: way(url, clients, costs[name]) for name, url in urls.items()})
             # The questions of asked() itself are counted once in between.
             often = asked() - before - len(PORTS)
             # Once when its second is over, by whoever comes first; a round may begin in the middle of one.
@@ -39,7 +52,11 @@ def main():
                 report.figure(f"{name}, {cell}", "requests/s", values, asked=often)
             times = lab.ratio(found["kept"], found["not kept"])
             report.figure(f"ratio, {cell}", "times what is not kept", times)
-            report.row(cell, *map(lab.show, (found["not kept"], found["kept"], times)), f"{often} times")
+            # The clients take the same cores, and more of them the more they get.
+            less = lab.ratio(costs["not kept"], costs["kept"])
+            report.figure(f"processor, {cell}", "times less of nginx and app for an answer", less)
+            shown = map(lab.show, (found["not kept"], found["kept"], times, less))
+            report.row(cell, *shown, f"{often} times")
     report.write()
     return 0
 

@@ -30,6 +30,19 @@ parts = {'app': pss(['hello.py']), 'nginx': pss(['nginx: ']), 'keeper': pss(['ke
 print(json.dumps({**parts, 'kernel': kernel}))
 """
 
+SPENT = """
+import glob, os
+ticks = 0
+for path in glob.glob('/proc/[0-9]*/cmdline'):
+    try:
+        command = open(path).read()
+        if 'nginx: ' in command or '.release/tornado_app_runner.py' in command:
+            ticks += sum(map(int, open(path[:-7] + 'stat').read().rpartition(')')[2].split()[11:13]))
+    except OSError:
+        pass
+print(ticks / os.sysconf('SC_CLK_TCK'))
+"""
+
 
 def install():
     """Bring the clients to the host."""
@@ -40,6 +53,11 @@ def install():
 def layers():
     """KiB of the app, nginx, all keepers (proportional set sizes) and the kernel (slabs, socket buffers)."""
     return json.loads(on_host("python3 -", given=LAYERS))
+
+
+def spent():
+    """Seconds of processor that all processes of nginx and of the apps have used."""
+    return float(on_host("python3 -", given=SPENT))
 
 
 def probe(*words):
