@@ -22,7 +22,7 @@ HTTP, HTTPS = VARIABLES["test_host_ports"]
 INVENTORY = ["-i", "bench/hosts.yml", "-i", "molecule/shared/inventory"]
 # script/test has no time to measure: it sees that each measurement runs and its counts add up.
 SMOKE = bool(os.environ.get("TORNADOES_SMOKE"))
-ROUNDS = 2 if SMOKE else 5
+ROUNDS = 1 if SMOKE else 5
 
 
 def say(text):
