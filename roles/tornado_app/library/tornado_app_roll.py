@@ -228,10 +228,10 @@ def last_lines(pid, begun):
     if not pid:
         return []
     subprocess.run(["journalctl", "--sync"], capture_output=True, check=False)
+    # No --lines: with --since, Debian 12's journalctl takes the first ones.
     words = ["journalctl", f"_PID={pid}", f"--since=@{int(begun)}", "--output=cat", "--no-pager"]
-    words.append(f"--lines={LINES}")
     text = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False).stdout
-    return text.splitlines()
+    return text.splitlines()[-LINES:]
 
 
 def due(before, release, ports):
