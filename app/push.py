@@ -26,7 +26,7 @@ POLL_SECONDS = 25  # a long poll that nothing has happened to; nginx waits for 6
 PER_SECOND, AT_ONCE = 5, 20  # messages of one address
 FRAMES_PER_SECOND, FRAMES_AT_ONCE = 50, 500  # of one WebSocket
 LOOK, STUCK = 0.5, 60  # seconds until a slow client is looked at again, and until it is given up
-PIECES = 20  # in which all WebSockets are looked at, one piece after another
+PIECE = 0.1  # seconds from one piece of all WebSockets that is looked at to the next
 FRAME_MAX = 64 * 1024  # bytes
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -279,11 +279,12 @@ def watch(silence):
         # Those who came together would be asked together, and ten thousand answers keep all waiting.
         if not pieces:
             everybody = list(OPEN)
-            pieces.extend(everybody[first::PIECES] for first in range(PIECES))
+            pieces.extend(everybody[first::count] for first in range(count))
         in_turns(pieces.pop(), look)
 
-    pieces = []
-    PeriodicCallback(look_at_some, silence * 1000 / 30.0 / PIECES).start()
+    pieces, around = [], silence / 30.0
+    count = max(1, int(around / PIECE))
+    PeriodicCallback(look_at_some, around * 1000 / count).start()
 
 
 def close_sockets():
