@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shlex
 
 import pytest
 import yaml
@@ -225,6 +226,40 @@ def test_another_port_is_a_restart(playbook, ask, pid):
     assert "refused" in ask("ping", port=6379)
     assert redis(playbook)[0] == 0
     assert ask("ping") == "PONG"
+
+
+# What the host has when the module is killed: a Redis on trial with the staged files, new users without
+# the configuration they came with, or both and a Redis that was told of neither.
+MOMENTS = {
+    "on trial": "test -S /run/tornadoes-redis-trial/socket",
+    "half in place": "grep --quiet newcomer /etc/redis/tornadoes.acl",
+    "in place": "grep --quiet 'port 6380' /etc/redis/tornadoes.conf",
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_killed_run_is_finished_by_the_next(playbook, ask, host, moment):
+    kept = ask("xadd", "chat:kept", "*", "text", "before")
+    # Ansible hands a module to a Python that has no other word on its command line.
+    kill = "pkill --signal KILL --full --exact /usr/bin/python3"
+    watch = f"for i in $(seq 30000); do {MOMENTS[moment]} && exec {kill}; sleep 0.001; done"
+    host.check_output(f"nohup sh -c {shlex.quote(watch)} > /dev/null 2>&1 &")
+    newcomer = {"name": "newcomer", "password": "of-the-newcomer-sesame"}
+    wanted = {"redis_server_users": [CHAT, newcomer], "redis_server_port": 6380}
+    assert redis(playbook, **wanted)[0] != 0
+    if moment == "on trial":
+        assert ask("ping") == "PONG"
+        # The next one wants something else, and must not take that trial for its own.
+        wanted["redis_server_memory_max"] = "17M"
+    code, _output, said = redis(playbook, **wanted)
+    assert code == 0
+    assert "Redis got a restart." in said
+    assert ask("xrange", "chat:kept", kept, kept, port=6380).splitlines()[0] == kept
+    assert ask("ping", user="newcomer", password=newcomer["password"], port=6380) == "PONG"
+    assert "changed=0" in redis(playbook, **wanted)[2]
+    assert host.run("ls /etc/redis/*.next /etc/redis/*.partial").stdout == ""
+    assert host.run("systemctl is-active tornadoes-redis-trial").stdout.strip() == "inactive"
+    assert redis(playbook)[0] == 0
 
 
 def test_absent_takes_all_but_the_data_and_leaves_others_alone(playbook, ask, host):
