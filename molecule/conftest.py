@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -123,6 +124,16 @@ class Load:
         found = [(kind, one["at"], one["reason"]) for kind in kinds for one in kinds[kind]["failures"]]
         return found or [(kind, "wrong") for kind in kinds if kinds[kind]["wrong"] or kinds[kind]["failed"]]
 
+    def lost_but_to_reloads(self):
+        """The same without what nginx's own reload costs.
+
+        It closes idle connections; a request may be on its way on one just then. A browser would
+        send it again, the load client never does.
+        """
+        failures = [one for found in self.report["kinds"].values() for one in found["failures"]]
+        closed = "closed without an answer"
+        return [one for one in failures if not (one["connection_reused"] and one["reason"] == closed)]
+
 
 @pytest.fixture(scope="session")
 def load(container):
@@ -155,6 +166,19 @@ def gixy(host, tmp_path):
         return problems(tmp_path / "nginx/nginx.conf")
 
     return ask
+
+
+@pytest.fixture(scope="session")
+def kill_module(host):
+    """Kill the module that runs on the host as soon as a command is true: kill_module("test -e PATH")."""
+
+    def arm(moment):
+        # Ansible hands a module to a Python that has no other word on its command line.
+        kill = "pkill --signal KILL --full --exact /usr/bin/python3"
+        watch = f"for i in $(seq 30000); do {moment} && exec {kill}; sleep 0.001; done"
+        host.check_output(f"nohup sh -c {shlex.quote(watch)} > /dev/null 2>&1 &")
+
+    return arm
 
 
 @pytest.fixture(scope="session")

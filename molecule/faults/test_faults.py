@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+import yaml
 
 # Only what can be counted on when a process dies: GETs, which nginx may ask again elsewhere.
 CALM = ["--slow-posts", "0", "--download", "0", "--polls", "0", "--websockets", "0"]
@@ -99,6 +100,30 @@ def test_a_run_that_is_killed_is_healed_by_the_next(app, deploy, host, load, lon
     assert "changed=0" in output
     assert host.run("flock --nonblock /run/tornado-load.lock true").rc == 0
     assert host.check_output("find /srv/load -name '*.partial'") == ""
+
+
+# nginx's configuration when the module is killed: about to be tested, or in place and not read.
+MOMENTS = {
+    "on trial": "test -L /etc/nginx/nginx.conf.next",
+    "in place": 'test "$(readlink /etc/nginx/nginx.conf)" != {before}',
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_publish_that_is_killed_is_healed_by_the_next(
+    client, host, kill_module, load, playbook, scenario, moment
+):
+    sites = yaml.safe_load((scenario / "group_vars/all.yml").read_text())["nginx_proxy_sites"]
+    sites[0]["snippet"] = f'add_header X-Moment "{moment}";'
+    publish = ("playbooks/publish.yml", "-e", json.dumps({"nginx_proxy_sites": sites}))
+    kill_module(MOMENTS[moment].format(before=host.check_output("readlink /etc/nginx/nginx.conf")))
+    with load(*CALM, "--rate", "100", "--new", "5") as running:
+        assert playbook(*publish)[0] != 0
+        assert client.ask("/").headers.get("x-moment") != moment
+        assert playbook(*publish)[0] == 0
+        assert client.ask("/").headers["x-moment"] == moment
+        assert "changed=0" in playbook(*publish)[1]
+    assert running.lost_but_to_reloads() == []
 
 
 def test_a_full_disk_is_met_before_any_process_is_touched(app, deploy, host):

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shlex
 
 import pytest
 import yaml
@@ -238,12 +237,9 @@ MOMENTS = {
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_killed_run_is_finished_by_the_next(playbook, ask, host, moment):
+def test_a_killed_run_is_finished_by_the_next(playbook, ask, host, kill_module, moment):
     kept = ask("xadd", "chat:kept", "*", "text", "before")
-    # Ansible hands a module to a Python that has no other word on its command line.
-    kill = "pkill --signal KILL --full --exact /usr/bin/python3"
-    watch = f"for i in $(seq 30000); do {MOMENTS[moment]} && exec {kill}; sleep 0.001; done"
-    host.check_output(f"nohup sh -c {shlex.quote(watch)} > /dev/null 2>&1 &")
+    kill_module(MOMENTS[moment])
     newcomer = {"name": "newcomer", "password": "of-the-newcomer-sesame"}
     wanted = {"redis_server_users": [CHAT, newcomer], "redis_server_port": 6380}
     assert redis(playbook, **wanted)[0] != 0
