@@ -121,6 +121,20 @@ def test_a_silent_peer_is_dropped_and_not_sooner(start):
     assert polite.echo(b"still there")[1] == b"still there"
 
 
+def test_those_who_came_together_are_not_asked_together(start):
+    app = start("--silence=60")
+    crowd = [Frames(app) for _one in range(100)]
+    sockets = [one.socket for one in crowd]
+    # Silent for five seconds, and looked at within two; then a twentieth of them each tenth of one.
+    assert select.select(sockets, [], [], 5 + 2 + 3)[0]
+    time.sleep(0.2)
+    assert len(select.select(sockets, [], [], 0)[0]) < len(crowd) / 2
+    # And all of them in the end.
+    for one in crowd:
+        one.socket.settimeout(10)
+        assert one.read()[0] == PING
+
+
 def test_who_stays_is_asked_for_though_a_crowd_has_left(start):
     app = start("--silence=30")
     crowd = [Frames(app) for _one in range(600)]  # fewer than 1024 files
