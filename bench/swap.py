@@ -88,7 +88,7 @@ class Memory:
     """Looks at the memory of the app's units twice a second, as a context."""
 
     def __enter__(self):
-        look = "systemctl show --property=MemoryCurrent --value 'tornado-load@*.service'"
+        look = "systemctl show --property=MemoryCurrent --value 'tornado-load*@*.service'"
         # It ends when nobody reads it any more.
         loop = f'while sleep {SAMPLE}; do echo "$(date +%s.%N)" $({look}) || exit; done'
         self.process = subprocess.Popen(ssh(loop), stdout=subprocess.PIPE, text=True)

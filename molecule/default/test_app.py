@@ -43,14 +43,14 @@ def test_the_app_can_not_change_its_own_code(host):
 def test_the_app_runs_on_the_current_tornado_in_its_own_environment(host):
     venv = host.check_output("realpath /srv/hello/current/.release/venv")
     assert host.check_output(f"{venv}/bin/python -c 'import tornado; print(tornado.version)'") == "6.6.1"
-    child = host.check_output(f"pgrep --parent {pid(host, 8000)}")
+    child = host.check_output("systemctl show --property=MainPID --value 'tornado-hello-worker@8000-*'")
     command = host.check_output(f"tr '\\0' ' ' < /proc/{child}/cmdline")
     assert command.startswith(f"{venv}/bin/python /srv/hello/releases/")
 
 
 def test_what_the_app_says_is_in_the_journal(host):
     host.check_output("curl --silent http://127.0.0.1:8000/no-such-page")
-    lines = "journalctl --unit=tornado-hello@8000 --lines=20 --output=cat"
+    lines = "journalctl --unit='tornado-hello*@8000*' --lines=20 --output=cat"
     assert "404 GET /no-such-page" in host.check_output(lines)
 
 

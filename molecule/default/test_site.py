@@ -121,7 +121,7 @@ def test_all_instances_take_their_share(client, host):
     for _request in range(40):
         assert client.ask("/").status == 200
     for port in (8000, 8001, 8002, 8003):
-        lines = host.check_output(f"journalctl --unit=tornado-hello@{port} --lines=200 --output=cat")
+        lines = host.check_output(f"journalctl --unit='tornado-hello*@{port}*' --lines=200 --output=cat")
         assert "200 GET / (" in lines
 
 

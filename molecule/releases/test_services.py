@@ -16,7 +16,7 @@ def test_restarts_by_hand_lose_nothing(host, load):
     assert running.lost() == []
 
 
-def test_the_target_stops_all_ports_with_their_sockets_and_starts_them_again(host):
+def test_the_target_stops_all_ports_with_their_sockets_and_starts_them_again(host, eventually):
     # The second one calls the first one off half-way.
     host.check_output("systemctl stop --no-block tornado-load.target; sleep 0.1")
     host.check_output("systemctl start tornado-load.target")
@@ -25,7 +25,9 @@ def test_the_target_stops_all_ports_with_their_sockets_and_starts_them_again(hos
     host.check_output("systemctl restart tornado-load.target")
     assert all(host.service(f"tornado-load@{port}").is_running for port in PORTS)
     host.check_output("systemctl stop tornado-load.target")
-    assert not any(host.socket(f"tcp://127.0.0.1:{port}").is_listening for port in PORTS)
+    # systemctl waits for the target alone.
+    assert eventually(lambda: not any(host.socket(f"tcp://127.0.0.1:{port}").is_listening for port in PORTS))
+    assert host.run("pgrep --uid tornado-load").stdout == ""
     assert host.check_output("systemctl --failed --plain --no-legend") == ""
     host.check_output("systemctl start tornado-load.target")
     for port in PORTS:

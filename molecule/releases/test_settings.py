@@ -20,7 +20,7 @@ def test_changed_units_restart_port_by_port_behind_the_kept_socket(app, host, lo
     assert len(keepers()) == len(PORTS)
     assert not set(before) & set(keepers())
     assert app.current() == current
-    limit = host.check_output("systemctl show --property=MemoryMax --value tornado-load@8003")
+    limit = host.check_output("systemctl show --property=MemoryMax --value 'tornado-load-worker@8003-*'")
     assert limit == str(301 * 2**20)
 
 

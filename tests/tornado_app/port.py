@@ -38,8 +38,11 @@ class Port:
     """
 
     def __init__(self, folder, python=sys.executable, path=""):
-        self.home, self.runtime = folder / "app", folder / "run"
-        self.runtime.mkdir()
+        self.home = folder / "app"
+        self.runtime = folder / "run" / "tornado-app"
+        self.units = folder / "units"
+        self.runtime.mkdir(parents=True)
+        self.units.mkdir()
         shutil.copytree(FILES / "keeper", self.home / "keeper")
         self.venv = folder / "venv"
         (self.venv / "bin").mkdir(parents=True)
@@ -91,6 +94,12 @@ class Port:
             "LISTEN_FDNAMES": ":".join(names),
             "NOTIFY_SOCKET": str(address),
             "RUNTIME_DIRECTORY": str(self.runtime),
+            # A stand-in for systemctl goes first.
+            "PATH": f"{Path(__file__).parent}:{os.environ['PATH']}",
+            "PORT_UNITS": str(self.units),
+            "PORT_WORKER": str(self.home / "keeper/worker.py"),
+            "PORT_RUNTIME": str(self.runtime),
+            "PORT_LOG": str(self.log),
         }
         with self.log.open("ab") as log:
             self.keeper = subprocess.Popen(

@@ -157,19 +157,20 @@ def test_a_process_that_only_waits_for_a_processor_is_let_live(monkeypatch):
     monkeypatch.syspath_prepend(str(FILES / "keeper"))
     module = importlib.import_module("child")
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    monkeypatch.setattr(module, "waited", lambda: 100.0)
-    one = module.Child(8000, "/srv/x/releases/one", {"watchdog": 8}, near, os.getpid())
+    monkeypatch.setattr(module.systemd, "waited", lambda _cgroup: 100.0)
+    one = module.Child(8000, "/srv/x/releases/one", {"watchdog": 8}, "tornado-x-worker@8000-one-1.service")
+    one.met(near, os.getpid(), {})
     begun = one.answered
     try:
         assert not one.ping(begun + 2)
         assert not one.ping(begun + 7)
         assert one.ping(begun + 9)
         # Of those seven seconds, three without a processor.
-        monkeypatch.setattr(module, "waited", lambda: 103.0)
+        monkeypatch.setattr(module.systemd, "waited", lambda _cgroup: 103.0)
         assert not one.ping(begun + 9)
         assert one.ping(begun + 12)
         # And if it never gets one, at last it is killed all the same.
-        monkeypatch.setattr(module, "waited", lambda: 200.0)
+        monkeypatch.setattr(module.systemd, "waited", lambda _cgroup: 200.0)
         assert not one.ping(begun + 23)
         assert one.ping(begun + 25)
     finally:
@@ -190,7 +191,7 @@ def test_a_killed_keeper_leaves_its_process_serving(serving):
     assert '"release"' in serving.get()
 
 
-def test_a_new_process_does_not_outlive_its_keeper_before_it_accepts(serving):
+def test_the_next_keeper_ends_what_the_one_before_had_begun(serving):
     serving.add("hangs", "import time\ntime.sleep(60)\n")
     running = serving.processes()
     with serving.connect() as channel:
@@ -199,8 +200,8 @@ def test_a_new_process_does_not_outlive_its_keeper_before_it_accepts(serving):
         time.sleep(0.5)
         serving.keeper.kill()
         serving.keeper.wait()
-    assert serving.wait_for(lambda: serving.processes() == running)
     serving.start()
+    assert serving.wait_for(lambda: serving.processes() == running)
     assert '"release"' in serving.get()
 
 

@@ -26,11 +26,11 @@ def test_no_unit_ever_gives_up(kind):
 
 
 def test_the_program_writes_where_it_may_and_nowhere_else():
-    service = unit("@.service", tornado_app_name="chat")["Service"]
+    service = unit("-worker@.service", tornado_app_name="chat")["Service"]
     assert service["ProtectSystem"] == "strict"
     for kind in ("StateDirectory", "LogsDirectory", "User"):
         assert service[kind] == "tornado-chat"
-    assert service["CacheDirectory"] == "tornado-chat tornado-chat/tmp"
+    assert service["CacheDirectory"] == "tornado-chat tornadoes-tmp/chat"
 
 
 def test_units_are_called_after_the_app():
@@ -40,6 +40,6 @@ def test_units_are_called_after_the_app():
     assert unit(".target", tornado_app_name="chat")["Install"]["WantedBy"] == "multi-user.target"
 
 
-def test_the_memory_of_a_port_is_limited_when_asked_for():
-    assert unit("@.service", tornado_app_memory_max="512M")["Service"]["MemoryMax"] == "512M"
-    assert "MemoryMax" not in unit("@.service")["Service"]
+def test_the_memory_of_a_process_is_limited_when_asked_for():
+    assert unit("-worker@.service", tornado_app_memory_max="512M")["Service"]["MemoryMax"] == "512M"
+    assert "MemoryMax" not in unit("-worker@.service")["Service"]

@@ -37,16 +37,20 @@ import datetime
 import fcntl
 import json
 import os
+import re
+import socket
 import subprocess
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.tornado_app_host import ask, connect, look, running
+from ansible.module_utils.tornado_app_host import ask, connect, look, running, show
 from ansible.module_utils.tornado_app_static import gather, missing
 
 LINES = 12  # of the journal, shown when a release is refused
 MARGIN = 30  # seconds beyond a release's own limits before a keeper counts as stuck
 RESTART = 10  # seconds that a keeper may take that is just being restarted
+HEARD = 10  # seconds for an answer by the port itself
+TRIES = 3  # such answers that are missed until a port counts as deaf
 
 
 class Refusal(Exception):
@@ -61,10 +65,29 @@ class Refusal(Exception):
 
 
 def systemctl(*words):
-    """Run systemctl; its own sentence as a Refusal when it fails."""
-    done = subprocess.run(["systemctl", "--quiet", *words], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise Refusal(words[-1], "does not start: " + " ".join(done.stderr.split()))
+    """Run systemctl; whether it did what it was told, and its own sentence."""
+    done = subprocess.run(["systemctl", *words], capture_output=True, text=True, check=False)
+    return done.returncode == 0, " ".join(done.stderr.split())
+
+
+def occupant(port):
+    """Who listens on a port of this host, in words; "" if nobody does."""
+    words = ["ss", "--listening", "--tcp", "--numeric", "--processes", "--no-header", f"sport = :{port}"]
+    found = subprocess.run(words, capture_output=True, text=True, check=False).stdout
+    name = re.search(r'users:\(\("([^"]*)",pid=(\d+)', found)
+    if name:
+        return f"{name[1]}, process {name[2]}, listens there"
+    return "another process listens there" if found else ""
+
+
+def answers(port, path):
+    """Whether an HTTP server answers on a port of this host, whatever it thinks of the path."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=HEARD) as connection:
+            connection.sendall(f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n".encode())
+            return connection.recv(5) == b"HTTP/"
+    except OSError:
+        return False
 
 
 class Roll:
@@ -87,13 +110,30 @@ class Roll:
         known = self.before["ports"]
         names = {port: f"{self.unit}@{port}" for port in ports}
         disabled = [f"{names[port]}.service" for port in ports if not known.get(str(port), {}).get("enabled")]
+        for port in ports:
+            # One that has failed, as where another process had the port, would stay what it is.
+            if known.get(str(port), {}).get("socket") == "failed":
+                systemctl("reset-failed", f"{names[port]}.socket", f"{names[port]}.service")
         if disabled:
-            systemctl("enable", f"{self.unit}.target", *disabled)
+            done, why = systemctl("enable", "--quiet", f"{self.unit}.target", *disabled)
+            if not done:
+                raise Refusal(ports[0], f"can't be enabled for the next boot: {why}")
         for port in ports:
             one = known.get(str(port), {})
             if one.get("outdated") or one.get("state") == "stuck":
-                systemctl("restart", f"{names[port]}.service")
+                self.start(port, "restart")
         systemctl("start", f"{self.unit}.target", *[f"{name}.service" for name in names.values()])
+        for port in ports:
+            self.start(port, "start")
+
+    def start(self, port, verb):
+        """Let a port have a keeper. Refusal: it has none, and why."""
+        unit = f"{self.unit}@{port}"
+        done, _why = systemctl(verb, f"{unit}.service")
+        if not done:
+            listens = show([f"{unit}.socket"])[f"{unit}.socket"]["ActiveState"] == "active"
+            why = "" if listens else occupant(port)
+            raise Refusal(port, f"does not start: {why or f'see journalctl -u {unit}'}")
 
     def waiting(self, ports):
         """The ports that do not serve the release."""
@@ -161,8 +201,8 @@ class Roll:
             elif one["release"] == self.release != back:
                 self.swap_back(port, back)
         if new:
-            with contextlib.suppress(Refusal):
-                systemctl("disable", "--now", *new)
+            systemctl("disable", "--quiet", "--now", *new)
+            systemctl("reset-failed", *new)
 
     def swap_back(self, port, release):
         """Let a port take what it ran before; one that refuses even that goes on with the new."""
@@ -201,6 +241,24 @@ class Roll:
                 del waiting[port]
             time.sleep(0.1)
 
+    def hear(self):
+        """See that each swapped port can be heard, now that nothing else of the app has its socket.
+
+        The program before may have told the kept socket to drop what comes, and made that final.
+        """
+        for one in self.swapped:
+            unit = f"{self.unit}@{one['port']}"
+            path = self.settings["health_path"]
+            if any(answers(one["port"], path) for _try in range(TRIES)):
+                continue
+            systemctl("restart", f"{unit}.socket", f"{unit}.service")
+            one["reopened"] = True
+            end = time.monotonic() + self.patience
+            while not answers(one["port"], path):
+                if time.monotonic() > end:
+                    raise Refusal(one["port"], "can't be heard, not even on a new socket")
+                time.sleep(0.2)
+
     def record(self, **more):
         """Append one line to the history."""
         now = datetime.datetime.now(datetime.UTC)
@@ -219,6 +277,7 @@ class Roll:
             f" ready after {one['seconds']} s"
             + (f", drained after {one['drained']} s" if one.get("drained") is not None else "")
             + (" (its time was up)" if one.get("forced") else "")
+            + (", on a new socket, since the old one was deaf" if one.get("reopened") else "")
             for one in self.swapped
         ]
 
@@ -293,6 +352,11 @@ def roll(module):
     if unrecorded:
         this.record(event=params["event"], **origin)
     this.wait_for_drains()
+    try:
+        this.hear()
+    except Refusal as problem:
+        text = f"{name}: release {release} was taken, but {problem}."
+        return {"failed": True, "msg": text, "reason": str(problem), "log": []}
     return {"changed": True, "lines": this.lines(), "swapped": this.swapped}
 
 

@@ -8,12 +8,16 @@ short_description: Install the keeper and the units of an app
 description:
   - The keeper is a folder named by its content, and C(/srv/NAME/keeper) a link to it that is
     renamed into place, so that a killed run leaves the old one or the new one, whole.
-  - Restarts nothing. Which ports run an older keeper or unit is seen from times by M(tornado_app_status).
+  - Restarts nothing. A keeper knows what it was made of, so that M(tornado_app_status) tells which ports
+    run an older keeper or unit; clocks have no part in it.
   - systemd reads the units again if it has yet to.
 options:
   name: {type: str, required: true, description: "The app's name."}
   keeper: {type: dict, required: true, description: "Name of a file of the keeper to its content."}
-  files: {type: dict, required: true, description: "Path of a unit or another file to its content."}
+  files:
+    type: dict
+    required: true
+    description: "Path of a unit or another file to its content, where C(@made_of@) becomes a digest of all."
   command: {type: str, required: true, description: "Content of the command tornado-NAME-status."}
 """
 
@@ -26,6 +30,8 @@ import shutil
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.tornado_app_host import UNITS, known_ports, show
+
+MARK = "@made_of@"  # in a unit: what a keeper says of itself, so that an older one is known by it
 
 
 def read(path):
@@ -87,6 +93,12 @@ class Keeper:
                 shutil.rmtree(path)
 
 
+def made_of(keeper, files):
+    """12 hexadecimal digits for all that a running keeper and its processes are made of."""
+    units = {path: text for path, text in files.items() if path.endswith("@.service")}
+    return hashlib.sha256(json.dumps([keeper, units], sort_keys=True).encode()).hexdigest()[:12]
+
+
 def units_of(name):
     """The units that systemd knows of the app's ports."""
     ports = known_ports(f"tornado-{name}")
@@ -112,7 +124,8 @@ def main():
     name = module.params["name"]
     os.umask(0o022)
     keeper = Keeper(f"/srv/{name}", module.params["keeper"])
-    files = {path: (text, 0o644) for path, text in module.params["files"].items()}
+    digest = made_of(module.params["keeper"], module.params["files"])
+    files = {path: (text.replace(MARK, digest), 0o644) for path, text in module.params["files"].items()}
     files[f"/usr/local/bin/tornado-{name}-status"] = (module.params["command"], 0o755)
     due = {path: one for path, one in files.items() if (read(path), mode_of(path)) != one}
 

@@ -12,13 +12,12 @@ import json
 import os
 import re
 import socket
+import struct
 import subprocess
 import sys
 
 UNITS = "/etc/systemd/system"
-PROPERTIES = (
-    "Id,ActiveState,MainPID,NeedDaemonReload,NRestarts,FragmentPath,ActiveEnterTimestamp,UnitFileState"
-)
+PROPERTIES = "Id,ActiveState,MainPID,NeedDaemonReload,NRestarts,FragmentPath,ActiveEnterTimestamp,UnitFileState,Environment"
 ANSWER = 5.0  # seconds that a keeper may take to say what it runs
 
 
@@ -42,18 +41,33 @@ def known_ports(unit):
     return sorted((port for port in ports if port.isdigit()), key=int)
 
 
+def workers(name, port="*"):
+    """Units of the app's processes that systemd knows, whatever state they are in."""
+    words = ["systemctl", "list-units", "--all", "--plain", "--no-legend", f"tornado-{name}-worker@{port}-*"]
+    text = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    return [line.split()[0] for line in text.splitlines() if line.strip()]
+
+
 def connect(name, port, patience=ANSWER):
     """A connection to the keeper of a port. OSError: there is none."""
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     channel.settimeout(patience)
     channel.connect(f"/run/tornado-{name}/{port}.sock")
+    credentials = channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    unit = f"tornado-{name}@{port}.service"
+    if str(struct.unpack("3i", credentials)[0]) != show([unit])[unit]["MainPID"]:
+        channel.close()
+        raise ConnectionError(f"who listens is not the main process of {unit}")
     return channel
 
 
 def ask(channel, **message):
     """One command to a keeper; its answer. OSError, ValueError: it has ended or is stuck."""
     channel.send(json.dumps(message).encode())
-    return json.loads(channel.recv(65536))
+    answer = json.loads(channel.recv(65536))
+    if not isinstance(answer, dict):
+        raise ValueError("no answer of a keeper")
+    return answer
 
 
 def running(name, port):
@@ -63,28 +77,25 @@ def running(name, port):
     return {}
 
 
-def seconds(timestamp):
-    """A timestamp of systemd in seconds since 1970; 0 where it is empty."""
-    found = re.search(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+) UTC", timestamp)
-    if not found:
-        return 0.0
-    moment = datetime.datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S.%f")
-    return moment.replace(tzinfo=datetime.UTC).timestamp()
+def made_of(properties):
+    """What a keeper is made of that is started now; "" where its unit does not say it."""
+    found = re.search(r"TORNADO_APP_MADE_OF=(\w+)", properties.get("Environment", ""))
+    return found[1] if found else ""
 
 
-def outdated(properties, *files):
-    """Whether an active unit was started before its file, or another one, was last written."""
-    if properties["ActiveState"] != "active":
+def socket_outdated(properties):
+    """Whether a socket that listens was opened by another unit file than the one of today."""
+    path = properties["FragmentPath"]
+    if properties["ActiveState"] != "active" or not os.path.exists(path):
         return False
-    paths = [path for path in (properties["FragmentPath"], *files) if os.path.lexists(path)]
-    begun = seconds(properties["ActiveEnterTimestamp"])
-    # Of a link it is the link's own time that counts.
-    return any(os.lstat(path).st_mtime > begun for path in paths)
+    found = re.search(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+) UTC", properties["ActiveEnterTimestamp"])
+    begun = datetime.datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=datetime.UTC)
+    return os.stat(path).st_mtime > begun.timestamp()
 
 
 def memory(pid):
     """A process's share of the memory in bytes (PSS: what is shared counts in part)."""
-    with contextlib.suppress(OSError, TypeError), open(f"/proc/{pid}/smaps_rollup") as file:
+    with contextlib.suppress(OSError, TypeError, ValueError), open(f"/proc/{int(pid)}/smaps_rollup") as file:
         return int(re.search(r"Pss: +(\d+) kB", file.read())[1]) * 1024
     return 0
 
@@ -96,8 +107,8 @@ def describe(name, port, service, listener):
         "service": service["ActiveState"],
         "socket": listener["ActiveState"],
         "enabled": service["UnitFileState"] == listener["UnitFileState"] == "enabled",
-        "outdated": outdated(service, f"/srv/{name}/keeper"),
-        "socket_outdated": outdated(listener),
+        "outdated": bool(found) and found.get("made_of", "") != made_of(service),
+        "socket_outdated": socket_outdated(listener),
         "keeper": int(service["MainPID"]),
         "keeper_memory": memory(service["MainPID"]),
         "release": found.get("release", ""),

@@ -7,19 +7,24 @@ import os
 import select
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from typing import Any, Self
 
-from systemd import waited
-
-Message = dict[str, Any]  # one packet between keeper and runner, from JSON
+import systemd
+from words import Message, Wild, understood
 
 PROBE_TIMEOUT = 5.0  # seconds for one answer of the health path
 PROBE_INTERVAL = 0.25  # seconds between two probes of a process that shall prove itself
 GRACE = 5.0  # seconds between "my requests are done" and SIGKILL
+LOOK = 0.25  # seconds between two looks at a unit
+START = 5.0  # seconds that systemd may take to begin with a unit
+HEARD = 64  # words of one process that are heard in one turn; it may say more than anybody can hear
+LONGEST = 65536  # bytes of one word
 LAST_BREATH = 0.3  # seconds from the cut of a connection to the end of the process that did it, at most
+
+# Signals that somebody sends; of the others a process dies by itself.
+SENT = {getattr(signal, f"SIG{name}") for name in ("KILL", "TERM", "INT", "QUIT", "HUP", "USR1", "USR2")}
 
 # A process is STARTING until its health path answers 200 for the first time, PROVEN
 # until it is let at the port, then SERVING, DRAINING, and ENDED.
@@ -72,29 +77,22 @@ class Probe:
 
 
 class Child:
-    """A process on the port, started by this keeper or by the one before it.
+    """A process on the port, started for this keeper or for the one before it.
 
-    release: the folder. control: our end of the channel to its runner. popen: None where
-    an earlier keeper has started it.
+    release: the folder. unit: systemd's, which ends all that the process has started when the
+    process ends. control: our end of the channel to its runner, None until the process is there.
     """
 
-    def __init__(
-        self,
-        port: int,
-        release: str,
-        settings: dict[str, Any],
-        control: socket.socket,
-        pid: int,
-        popen: subprocess.Popen[bytes] | None = None,
-    ) -> None:
-        self.port, self.release, self.settings = port, release, settings
-        self.control, self.pid, self.popen = control, pid, popen
-        self.control.setblocking(False)
-        self.pidfd = os.pidfd_open(pid)
+    def __init__(self, port: int, release: str, settings: dict[str, Any], unit: str) -> None:
+        self.port, self.release, self.settings, self.unit = port, release, settings, unit
+        self.control: socket.socket | None = None
+        self.pid = 0
+        self.pidfd = -1
+        self.cgroup = ""
         self.state = STARTING
         self.begun = self.since = time.monotonic()
-        # The same in milliseconds, for later keepers, from which the sandbox hides its /proc.
-        self.begun_at = int(self.begun * 1000)
+        self.looked = 0.0  # when systemd was last asked about the unit
+        self.adopted = False
         self.listens = False  # whether the program has asked for its port
         self.reason = ""  # why this process is not to be trusted
         self.wrong = ""  # what the last health check found
@@ -109,47 +107,59 @@ class Child:
         self.deadline: float | None = None  # when it is killed, whatever it does
         self.forced = False  # whether that was necessary
         self.killed = False
-        self.exit_status: int | None = None
+        self.stopped = False
+        self.end: dict[str, str] = {}  # what systemd says of its end
 
     @classmethod
-    def start(cls, port: int, release: str, listener: socket.socket) -> Self:
-        """Start the release on the kept socket. OSError: it can't be started."""
+    def start(cls, port: int, release: str, units: str) -> Self:
+        """Let systemd start a process of the release. OSError: it can't be started.
+
+        units: prefix of the units' names. The process comes to the keeper by itself, see met().
+        """
         settings = settings_of(release)
-        control, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        environment = {**os.environ, "TORNADO_APP_KEEPER": f"{far.fileno()} {listener.fileno()}"}
-        words = ["/usr/bin/python3", "-IS", os.path.join(release, ".release", "launcher.py"), str(port)]
-        try:
-            # A session of its own: what the program starts in turn ends with it.
-            popen = subprocess.Popen(
-                words,
-                env=environment,
-                pass_fds=(far.fileno(), listener.fileno()),
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        finally:
-            far.close()
-        child = cls(port, release, settings, control, popen.pid, popen)
-        child.prefer_to_kill(True)
+        number = int(time.monotonic() * 1000)
+        child = cls(port, release, settings, f"{units}@{port}-{os.path.basename(release)}-{number}.service")
+        systemd.start(child.unit)
         return child
 
     @classmethod
-    def adopt(cls, port: int, release: str, pid: int, begun_at: int, control: socket.socket) -> Self:
-        """Take over a process that an earlier keeper started. OSError: it has ended."""
-        child = cls(port, release, settings_of(release), control, pid)
-        child.begun_at = begun_at
-        child.listens = child.unknown = True
+    def adopt(cls, port: int, release: str, pid: int, unit: str, control: socket.socket) -> Self:
+        """Take over a process that was started for an earlier keeper. OSError: it has ended."""
+        child = cls(port, release, settings_of(release), unit)
+        child.met(control, pid, systemd.show(unit))
+        child.listens = child.unknown = child.adopted = True
         child.state = SERVING
         child.send({"do": "who"})
         return child
 
+    def met(self, control: socket.socket, pid: int, unit: dict[str, str]) -> None:
+        """The process is there: its channel, its number, what systemd says of its unit."""
+        self.pidfd = os.pidfd_open(pid)
+        self.control, self.pid = control, pid
+        self.control.setblocking(False)
+        self.cgroup = unit.get("ControlGroup", "")
+
+    @property
+    def number(self) -> int:
+        """When it was started, in milliseconds since the boot."""
+        return int(self.unit.removesuffix(".service").rpartition("-")[2])
+
     @property
     def name(self) -> str:
         """What systemd stores the channel by; an adopting keeper learns all from it."""
-        return f"child-{self.pid}-{self.begun_at}-{os.path.basename(self.release)}"
+        return f"child-{self.pid}-{self.number}-{os.path.basename(self.release)}"
+
+    def look(self, now: float) -> dict[str, str]:
+        """What systemd says of the unit; {} if it was asked just before."""
+        if now - self.looked < LOOK:
+            return {}
+        self.looked = now
+        return systemd.show(self.unit)
 
     def send(self, message: Message, handed: socket.socket | None = None) -> None:
         """Tell the runner something, with a socket or without; a dead one hears nothing."""
+        if self.control is None:
+            return
         rights = []
         if handed is not None:
             rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [handed.fileno()]))]
@@ -157,16 +167,27 @@ class Child:
         with contextlib.suppress(OSError):
             self.control.sendmsg([json.dumps(message).encode()], rights)
 
-    def messages(self) -> Iterator[Message]:
-        """What the runner has said since."""
-        while True:
+    def messages(self) -> Iterator[tuple[Message, socket.socket | None]]:
+        """What the runner has said since, each with a socket or None. Wild: that was no runner."""
+        for _one in range(HEARD):
+            if self.control is None:
+                return
             try:
-                data = self.control.recv(65536)
+                data, handed, flags, _address = socket.recv_fds(self.control, LONGEST, 1)
             except OSError:
                 return
+            for further in handed[1:]:
+                os.close(further)
+            try:
+                brought = socket.socket(fileno=handed[0]) if handed else None
+            except OSError as problem:
+                os.close(handed[0])
+                raise Wild from problem
             if not data:
                 return
-            yield json.loads(data)
+            if flags & socket.MSG_TRUNC:
+                raise Wild
+            yield understood(data), brought
 
     def hear(self, message: Message) -> None:
         """Note what one message says."""
@@ -175,7 +196,7 @@ class Child:
         if message["is"] == "listening":
             self.listens = True
         elif message["is"] == "refused":
-            self.reason = message["reason"]
+            self.reason = message.get("reason") or "refused its port"
         elif message["is"] == "accepting":
             self.state, self.since = SERVING, self.answered
         elif message["is"] == "drained":
@@ -220,16 +241,16 @@ class Child:
 
         Asked every eighth of the watchdog's time and given three quarters to answer, by a
         keeper that looks every sixteenth: a process is replaced within that time. Time in
-        which this service waited for a processor does not count, up to twice the limit: to
+        which its unit waited for a processor does not count, up to twice the limit: to
         kill who only waits would add to the load that it waits for.
         """
         limit: float = self.settings["watchdog"]
         if now - self.asked >= (limit or 40) / 8 and self.answered >= self.asked:
-            self.asked, self.waited = now, waited()
+            self.asked, self.waited = now, systemd.waited(self.cgroup)
             self.send({"do": "ping"})
         if not limit or self.killed or self.answered >= self.asked or now - self.asked <= limit * 0.75:
             return False
-        return now - self.asked - min(waited() - self.waited, limit * 2) > limit * 0.75
+        return now - self.asked - min(systemd.waited(self.cgroup) - self.waited, limit * 2) > limit * 0.75
 
     def drain(self, now: float, successor: "Child | None" = None, close: bool = False) -> None:
         """Let it finish what it has; idle connections go to the successor, if there is one.
@@ -249,67 +270,77 @@ class Child:
         if handed:
             handed.close()
 
-    def prefer_to_kill(self, first: bool) -> None:
-        """Tell the kernel whom to kill when memory runs out: the newcomer first."""
-        with contextlib.suppress(OSError), open(f"/proc/{self.pid}/oom_score_adj", "w") as file:
-            file.write("500" if first else "0")
-
-    def has_ended(self) -> bool:
-        """Whether the process is gone."""
+    def has_ended(self, now: float) -> bool:
+        """Whether the process is gone; how, stands in ``end``."""
         if self.state == ENDED:
             return True
-        if self.popen:
-            if self.popen.poll() is None:
-                return False
-            self.exit_status = self.popen.returncode
+        if self.pidfd >= 0 and not select.select([self.pidfd], [], [], 0)[0]:
+            return False
+        if self.pidfd < 0:
+            unit = self.look(now)
+            # Before systemd has come to it, a unit is inactive as well.
+            overdue = self.killed or now - self.begun > START
+            ended = unit.get("ActiveState") == "failed" or (overdue and unit.get("ActiveState") == "inactive")
         else:
-            try:
-                signal.pidfd_send_signal(self.pidfd, 0)
-                return False
-            except ProcessLookupError:
-                pass
-        return True
+            # systemd says how, a moment after the kernel has said that.
+            unit = systemd.show(self.unit)
+            ended = bool(unit) and unit.get("MainPID") != str(self.pid)
+        self.end = unit
+        return ended
+
+    def is_stopped(self) -> bool:
+        """Whether it can't answer since somebody has sent it SIGSTOP."""
+        with contextlib.suppress(OSError), open(f"/proc/{self.pid}/stat", encoding="latin-1") as file:
+            self.stopped = self.stopped or file.read().rpartition(")")[2].split()[0] == "T"
+        return self.stopped
+
+    def meddled_with(self) -> bool:
+        """Whether somebody ended or stopped it who was neither the keeper nor the kernel.
+
+        That can only be a process of the app's own account, or root.
+        """
+        if self.stopped:
+            return True
+        if self.killed or self.end.get("ExecMainCode") not in systemd.SIGNALLED:
+            return False
+        memory = self.end.get("MemoryMax", "infinity") != "infinity" and not systemd.ONE_HIERARCHY
+        return self.end.get("Result") == "signal" and int(self.end["ExecMainStatus"]) in SENT and not memory
+
+    def is_gone(self, now: float) -> bool:
+        """After its end: whether nothing is left of what it has started."""
+        unit = self.look(now)
+        return bool(unit) and unit.get("ActiveState") in ("inactive", "failed")
 
     def close(self) -> None:
-        """After its end: tell what it has started to go as well, and forget it."""
-        self.signal_group(signal.SIGTERM)
+        """After its end: forget it. systemd ends what it has started: SIGTERM, SIGKILL after GRACE."""
         self.state, self.since = ENDED, time.monotonic()
-        os.close(self.pidfd)
-        self.control.close()
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+        if self.control:
+            self.control.close()
         if self.probe:
             self.probe.close()
 
     def kill(self) -> None:
         """End it at once, and what it has started."""
         self.killed = True
-        self.signal_group(signal.SIGKILL)
+        if self.pidfd < 0:
+            systemd.stop(self.unit)
+        systemd.kill(self.unit, "KILL")
 
     def abort(self, now: float) -> None:
         """End one that hangs; it tells the journal first where it stands, if it can still do that."""
         self.killed = True
         self.deadline = now + self.settings["watchdog"] / 16
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self.pidfd, signal.SIGABRT)
-
-    def is_alone(self) -> bool:
-        """After its end: whether nothing is left of what it has started."""
-        try:
-            os.killpg(self.pid, 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:
-            pass
-        return False
-
-    def signal_group(self, number: signal.Signals) -> None:
-        """Signal the process and what it has started."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, number)
+        systemd.kill(self.unit, "ABRT", "main")
 
     def how_it_ended(self) -> str:
         """The end in words: "exited with status 1"."""
-        if self.exit_status is None:
-            return "ended"
-        if self.exit_status < 0:
-            return f"was ended by {signal.Signals(-self.exit_status).name}"
-        return f"exited with status {self.exit_status}"
+        status = self.end.get("ExecMainStatus", "")
+        if self.end.get("Result") == "oom-kill":
+            return "was ended by the kernel, since its memory was used up"
+        if self.end.get("ExecMainCode") in systemd.SIGNALLED:
+            return f"was ended by {signal.Signals(int(status)).name}"
+        if self.end.get("Result") == "exit-code" and int(status) >= 200:
+            return f"was not started by systemd (status {status}, see systemctl status {self.unit})"
+        return f"exited with status {status or 0}"

@@ -1,6 +1,7 @@
 """How others speak to a keeper, and what systemd has them say.
 
-They connect to /run/tornado-<app>/PORT.sock, one JSON object a packet:
+They connect to /run/tornado-<app>/PORT.sock, in a folder of root's, and see that it is the
+service's main process that listens there. One JSON object a packet:
 
     {"do": "status"}                               what the port runs
     {"do": "swap", "release": ID, "hold": true}    prepare a process; answered when proven
@@ -21,23 +22,31 @@ import json
 import os
 import socket
 import struct
-import subprocess
 from collections.abc import Iterator
 from typing import Any
+
+import systemd
 
 SO_ATTACH_FILTER = 26  # socket(7); no name in Python
 
 
-def command_socket(path: str) -> socket.socket:
-    """The socket that clients connect to; a dead keeper's leftover makes room."""
+def listening(path: str, mode: int) -> socket.socket:
+    """A socket of packets that others connect to; a dead keeper's leftover makes room."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listener.setblocking(False)
-    if os.path.exists(path):
+    with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
     listener.bind(path)
-    os.chmod(path, 0o600)
-    listener.listen(8)
+    os.chmod(path, mode)
+    listener.listen(64)
     return listener
+
+
+def peer(channel: socket.socket) -> int:
+    """The process at the other end: who has connected, or who listens there."""
+    credentials = channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid: int = struct.unpack("3i", credentials)[0]
+    return pid
 
 
 class Client:
@@ -84,13 +93,17 @@ def reload(port: int, runtime: str) -> int:
     return 0 if answer["ok"] else 1
 
 
-def stop(unit: str, port: int, runtime: str) -> int:
+def jobs() -> dict[str, str]:
+    """What systemd is about to do: unit to job."""
+    lines = systemd.systemctl("list-jobs", "--plain", "--no-legend").splitlines()
+    return {line.split()[1]: line.split()[2] for line in lines if len(line.split()) > 2}
+
+
+def stop(app: str, port: int, runtime: str) -> int:
     """Before SIGTERM: tell the keeper what systemd is about to do, besides this stop."""
-    words = ["systemctl", "list-jobs", "--plain", "--no-legend"]
-    text = subprocess.run(words, capture_output=True, text=True, check=False).stdout
-    jobs = {line.split()[1]: line.split()[2] for line in text.splitlines() if len(line.split()) > 2}
-    verb = "retire" if jobs.get(unit) == "restart" else "stop"
-    if jobs.get(unit.replace(".service", ".socket")) in ("stop", "restart"):
+    due = jobs()
+    verb = "retire" if due.get(f"{app}@{port}.service") == "restart" else "stop"
+    if due.get(f"{app}@{port}.socket") in ("stop", "restart"):
         verb = "close"
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
         channel.settimeout(5)
@@ -99,6 +112,16 @@ def stop(unit: str, port: int, runtime: str) -> int:
         _answer, handed, _flags, _address = socket.recv_fds(channel, 4096, 1)
     if verb == "close" and handed:
         deafen(socket.socket(fileno=handed[0]))
+    return 0
+
+
+def sweep(app: str, port: int, _runtime: str) -> int:
+    """After a stop: end what a keeper has left that could not end it itself."""
+    if jobs().get(f"{app}@{port}.service") == "stop":
+        left = systemd.loaded(f"{app}-worker@{port}-*")
+        for unit in left:
+            systemd.kill(unit, "KILL")
+        systemd.forget(left)
     return 0
 
 

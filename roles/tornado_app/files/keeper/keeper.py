@@ -4,11 +4,16 @@
     keeper.py serve PORT    the main process of tornado-<app>@PORT.service
     keeper.py reload PORT   ExecReload: one swap to the release that "current" names
     keeper.py stop PORT     ExecStop: tell a restart from a stop
+    keeper.py sweep PORT    ExecStopPost: after a stop, end what is left of the program
 
 systemd holds the listening socket. The keeper starts the app's process with it, starts
 the next one beside it, lets that one accept once it has proven itself, and drains the
 first. It imports nothing of the app. Its channels to the processes are stored with
 systemd, so that another keeper takes over where this one is killed or replaced.
+
+The program is not its friend. Each process runs in a unit of its own, under the app's account,
+which can neither signal this one nor write where it reads; what it says is checked. This one is
+root without any capability, who may ask systemd for such units and little else.
 
 What it can be asked stands in commands.py.
 """
@@ -22,14 +27,18 @@ import sys
 import time
 from typing import Any
 
-from child import DRAINING, ENDED, GRACE, PROVEN, SERVING, Child, Message
-from commands import Client, command_socket, reload, stop
+import systemd
+from child import DRAINING, ENDED, GRACE, PROVEN, SERVING, STARTING, Child
+from commands import Client, listening, peer, reload, stop, sweep
+from ports import Ports
 from systemd import Manager, inherited, open_up
+from words import Message, Wild
 
 TICK = 0.02  # seconds between two looks while something is under way
 REST = 1.0  # seconds between two looks otherwise
 RETRY = 1.0  # seconds before a process is started again that ended soon after its start
 TAKE_OVER = 5.0  # seconds that a proven process may take to accept
+ALONE = 5  # times that a new process is begun anew which others of its account have ended
 ERROR, WARNING, NOTICE = 3, 4, 5  # sd-daemon(3): priorities of the journal
 
 
@@ -42,28 +51,32 @@ class Swap:
     """The way of one new process to the port.
 
     client: who asked, or None for the keeper itself. hold: wait for the client's commit.
+    alone: how often it was begun anew without any other process of the program on the port.
     """
 
     def __init__(self, child: Child, client: Client | None = None, hold: bool = False) -> None:
         self.child, self.client, self.hold = child, client, hold
         self.accept_sent: float | None = None
         self.seconds: float | None = None  # from its start to its first good answer
+        self.alone = 0
+        self.again_at: float | None = None  # when it is begun anew
 
 
 class Keeper:
     """All that is known of one port.
 
-    home: /srv/<app>. listener: the port's listening socket. commands: the socket that
-    clients connect to.
+    home: /srv/<app>. runtime: the folder of its sockets. listener: the port's listening socket.
     """
 
-    def __init__(
-        self, home: str, port: int, listener: socket.socket, commands: socket.socket, manager: Manager
-    ) -> None:
-        self.home, self.port, self.listener = home, port, listener
-        self.commands, self.manager = commands, manager
+    def __init__(self, home: str, runtime: str, port: int, listener: socket.socket, manager: Manager) -> None:
+        self.home, self.port, self.listener, self.manager = home, port, listener, manager
+        self.units = f"{os.path.basename(runtime)}-worker"  # prefix of the processes' units
+        # Root alone asks a keeper for something; the app's group is let in where its processes come.
+        self.commands = listening(os.path.join(runtime, f"{port}.sock"), 0o600)
+        self.workers = listening(os.path.join(runtime, f"{port}.workers"), 0o660)
         self.selector = selectors.DefaultSelector()
-        self.selector.register(commands, selectors.EVENT_READ)
+        self.selector.register(self.commands, selectors.EVENT_READ)
+        self.selector.register(self.workers, selectors.EVENT_READ)
         self.clients: list[Client] = []
         self.serving: Child | None = None
         self.release = ""  # id that the port last served
@@ -72,11 +85,12 @@ class Keeper:
         self.retry_at = 0.0
         self.draining: list[Child] = []
         self.doomed: list[Child] = []  # refused and killed, not gone yet
-        self.ended: list[Child] = []  # groups of ended processes, until nothing is left of them
+        self.ended: list[Child] = []  # ended processes, until nothing is left of what they have started
         self.drains: list[dict[str, Any]] = []  # how the last drains went, for who asks
-        self.ports: dict[str, socket.socket] = {}  # further sockets of the program: name -> socket
+        self.ports = Ports(manager)
         self.restarts = 0
         self.refused = ""
+        self.made_of = os.environ.get("TORNADO_APP_MADE_OF", "")  # as systemd had read its unit
         self.ready = self.stop_asked = self.stopping = False
         # What a stop is about. A SIGTERM without a word may be a restart: where none follows,
         # the process drains by itself as soon as systemd lets its channel go.
@@ -95,15 +109,20 @@ class Keeper:
         for name, channel in stored:
             kind, _dash, rest = name.partition("-")
             if kind == "port":
-                self.ports[name] = channel
+                self.ports.kept[name] = channel
                 continue
             try:
-                pid, begun, release = rest.split("-")
-                found.append(Child.adopt(self.port, self.path(release), int(pid), int(begun), channel))
+                pid, number, release = rest.split("-")
+                unit = f"{self.units}@{self.port}-{release}-{number}.service"
+                found.append(Child.adopt(self.port, self.path(release), int(pid), unit, channel))
             except (OSError, ValueError):
                 self.manager.forget(name)
+        # What the keeper before had begun and not finished.
+        for unit in set(systemd.loaded(f"{self.units}@{self.port}-*")) - {child.unit for child in found}:
+            systemd.kill(unit, "KILL")
+            systemd.forget([unit])
         # One that drains will say so; of several that serve, the youngest goes on.
-        for child in sorted(found, key=lambda child: child.begun_at):
+        for child in sorted(found, key=lambda child: child.number):
             self.watch(child)
             if self.serving:
                 self.drain(self.serving, child)
@@ -126,7 +145,8 @@ class Keeper:
             if self.manager.watchdog and now - fed >= self.manager.watchdog / 2:
                 fed = now
                 self.manager.tell("WATCHDOG=1")
-            busy = self.swap or self.recovery or self.draining or self.late_lines or not self.ready
+            under_way = self.swap or self.recovery or self.draining or self.ended
+            busy = under_way or self.late_lines or not self.ready
             watchdog = self.serving.settings["watchdog"] if self.serving else 0
             rest = min(REST, self.manager.watchdog / 2 or REST, watchdog / 16 or REST)
             self.selector.select(TICK if busy or self.stopping or not self.serving else rest)
@@ -140,16 +160,22 @@ class Keeper:
     def turn(self, now: float) -> None:
         """Hear everybody, then do what is due."""
         self.hear_clients()
+        self.meet_workers()
         for child in self.children():
-            for message in child.messages():
-                self.hear(child, message)
+            try:
+                for message, brought in child.messages():
+                    self.hear(child, message, brought)
+            except Wild:
+                child.reason = "says what no runner says"
+                self.silence(child, now)
         if self.stop_asked and not self.stopping:
             self.stop()
         self.reap(now)
         for swap in (self.recovery, self.swap):
             if swap:
                 self.advance(swap, now)
-        if not self.serving and not self.recovery and not self.stopping and now >= self.retry_at:
+        reserved = self.swap and self.swap.alone
+        if not (self.serving or self.recovery or self.stopping or reserved) and now >= self.retry_at:
             self.recover(now)
         for child in self.draining:
             child.ping(now)  # how far it is, for the status; its time is limited anyway
@@ -200,55 +226,67 @@ class Keeper:
 
     def watch(self, child: Child) -> None:
         """Wake up when it says something, or ends."""
-        self.selector.register(child.control, selectors.EVENT_READ)
+        if child.control:
+            self.selector.register(child.control, selectors.EVENT_READ)
         self.selector.register(child.pidfd, selectors.EVENT_READ)
 
     def start(self, release: str, client: Client | None = None, hold: bool = False) -> Swap:
         """A new process of a release on its way to the port: the Swap, or OSError."""
-        child = Child.start(self.port, self.path(release), self.listener)
-        self.watch(child)
-        return Swap(child, client, hold)
+        return Swap(Child.start(self.port, self.path(release), self.units), client, hold)
 
-    def hear(self, child: Child, message: Message) -> None:
+    def meet_workers(self) -> None:
+        """Let the processes in that this keeper has asked for, and nobody else."""
+        while True:
+            try:
+                channel, _address = self.workers.accept()
+            except BlockingIOError:
+                return
+            awaited = [child for child in self.children() if child.state == STARTING and child.pidfd < 0]
+            with contextlib.suppress(OSError):
+                pid = peer(channel)
+                for child in awaited:
+                    if child.killed:
+                        continue
+                    unit = systemd.show(child.unit)
+                    # Told by the kernel and by systemd: no other process can be that one.
+                    if unit.get("MainPID") == str(pid):
+                        child.met(channel, pid, unit)
+                        self.watch(child)
+                        child.send({"release": child.release}, self.listener)
+                        break
+                else:
+                    channel.close()
+
+    def silence(self, child: Child, now: float) -> None:
+        """End a process that can't be believed any more; what it was for goes on without it."""
+        release = os.path.basename(child.release)
+        log(ERROR, f"Process {child.pid} of release {release} {child.reason}: killing it.")
+        if child.control:
+            self.selector.unregister(child.control)
+            child.control.close()
+            child.control = None
+        child.kill()
+
+    def hear(self, child: Child, message: Message, brought: socket.socket | None) -> None:
         """What a runner says."""
         if message["is"] == "wants":
-            self.lend(child, message["address"], message["port"])
+            self.ports.lend(child, message)
+            return
+        if message["is"] == "opened":
+            self.ports.keep(message, brought)
             return
         child.hear(message)
         if message["is"] != "known":
             return
         child.unknown = False
         now = time.monotonic()
-        if message["draining"] and child is self.serving:
+        if message.get("draining") and child is self.serving:
             self.serving = None
             self.draining.append(child)
             child.state, child.drain_begun = DRAINING, now
             child.deadline = now + child.settings["drain_timeout"] + GRACE
-        elif message["retiring"] and not self.recovery:
+        elif message.get("retiring") and not self.recovery:
             self.recover(now)
-
-    def lend(self, child: Child, address: str, port: int) -> None:
-        """A further port of the program: opened once, kept, and lent to each process."""
-        name = f"port-{port}-{address.replace(':', '_')}"
-        try:
-            if name not in self.ports:
-                family = socket.AF_INET6 if ":" in address else socket.AF_INET
-                self.ports[name] = socket.create_server((address, port), family=family, backlog=1024)
-                self.manager.keep(name, self.ports[name].fileno())
-        except OSError as problem:
-            child.send({"do": "take", "error": problem.strerror, "errno": problem.errno})
-            return
-        child.others.append(port)
-        child.send({"do": "take"}, self.ports[name])
-
-    def close_ports(self) -> None:
-        """Close the further ports that no process asks for any more."""
-        if any(child.popen is None for child in self.children()):
-            return  # what an earlier keeper has lent is not known
-        used = {port for child in self.children() for port in child.others}
-        for name in [name for name in self.ports if int(name.split("-")[1]) not in used]:
-            self.manager.forget(name)
-            self.ports.pop(name).close()
 
     def recover(self, now: float) -> None:
         """Start a process where none serves, or where a restart has asked for a new one."""
@@ -267,20 +305,22 @@ class Keeper:
     def reap(self, now: float) -> None:
         """Notice who has ended, and end who has had its time."""
         for child in self.children():
-            if child.state != ENDED and child.has_ended():
+            if child.state != ENDED and child.has_ended(now):
                 self.bury(child, now)
             elif child.deadline and now > child.deadline:
                 child.deadline, child.forced = now + GRACE, True
                 child.kill()
         for child in list(self.ended):
-            if child.is_alone() or now - child.since > GRACE:
-                child.kill()
+            if child.is_gone(now):
+                systemd.forget([child.unit])
                 self.ended.remove(child)
 
     def bury(self, child: Child, now: float) -> None:
         """A process has ended: note what that means."""
-        self.selector.unregister(child.control)
-        self.selector.unregister(child.pidfd)
+        if child.control:
+            self.selector.unregister(child.control)
+        if child.pidfd >= 0:
+            self.selector.unregister(child.pidfd)
         child.close()
         self.ended.append(child)
         self.manager.forget(child.name)
@@ -288,12 +328,15 @@ class Keeper:
             self.doomed.remove(child)
         elif child in self.draining:
             self.draining.remove(child)
-            self.close_ports()
+            self.ports.close(self.children())
             seconds = round(now - child.drain_begun, 1)
             self.drains = [*self.drains[-9:], {"pid": child.pid, "seconds": seconds, "forced": child.forced}]
         elif child is self.serving:
             self.serving = None
             self.restarts += 1
+            if child.meddled_with():
+                for one in self.draining:
+                    one.kill()  # by one of these, if by any
             self.retry_at = now if now - child.begun > RETRY * 5 else now + RETRY
             log(
                 ERROR,
@@ -310,12 +353,21 @@ class Keeper:
     def advance(self, swap: Swap, now: float) -> None:
         """Bring a new process one step nearer to the port."""
         child = swap.child
+        if swap.again_at is not None:
+            self.begin_anew(swap, now)
+            return
         if child.state == ENDED:
+            if child.meddled_with() and swap is self.swap and swap.alone < ALONE:
+                self.clear(swap, now)
+                return
             when = "before it was let at the port" if swap.seconds is not None else "before it answered"
             self.call_off(swap, child.reason or f"{child.how_it_ended()} {when}")
             return
         child.prove(now)
-        if child.reason:
+        if child.reason and child.is_stopped() and swap is self.swap:
+            if not child.killed:
+                child.kill()  # looked at again when it has ended
+        elif child.reason:
             self.call_off(swap, child.reason)
         elif child.state == SERVING:
             self.take_over(swap, now)
@@ -331,16 +383,45 @@ class Keeper:
                 swap.accept_sent = now
                 child.send({"do": "accept"})
 
+    def clear(self, swap: Swap, now: float) -> None:
+        """End all processes of the program beside a new one: one of them does not let it live.
+
+        What is inside them is lost. Who could still kill the next release could never be replaced.
+        """
+        release = os.path.basename(swap.child.release)
+        log(
+            ERROR,
+            f"Process {swap.child.pid} of release {release} {swap.child.how_it_ended()} by another process"
+            " of its account: ending the others on this port.",
+        )
+        for child in [*([self.serving] if self.serving else []), *self.draining]:
+            child.kill()
+        swap.accept_sent = None
+        swap.alone += 1
+        swap.again_at = now + RETRY
+
+    def begin_anew(self, swap: Swap, now: float) -> None:
+        """Start the new process once more, as soon as nothing else of the program is left on the port."""
+        if self.serving or self.draining or self.ended or (swap.again_at or 0) > now:
+            return
+        swap.again_at = None
+        try:
+            swap.child = Child.start(self.port, swap.child.release, self.units)
+        except (OSError, ValueError) as problem:
+            self.call_off(swap, f"can't be started ({problem})")
+
     def take_over(self, swap: Swap, now: float) -> None:
         """The new process accepts: the old one has done its work."""
         child, old = swap.child, self.serving
         before = os.path.basename(old.release) if old else ""
         self.serving, self.release = child, os.path.basename(child.release)
         self.refused = ""
-        child.prefer_to_kill(False)
-        self.manager.keep(child.name, child.control.fileno())
+        if child.control:
+            self.manager.keep(child.name, child.control.fileno())
         if old:
             self.drain(old, child)
+        # Whatever the program before has told the socket.
+        open_up(self.listener)
         self.end(swap)
         if self.recovery:
             self.discard(self.recovery)  # this one was first
@@ -466,11 +547,13 @@ class Keeper:
             "load": child.load if child else {},
             "restarts": self.restarts,
             "refused": self.refused,
+            # What an ended process has started may take a moment longer.
             "draining": [
                 {"pid": one.pid, "release": os.path.basename(one.release), "load": one.load}
-                for one in self.draining
+                for one in [*self.draining, *(one for one in self.ended if one.drain_begun)]
             ],
             "drains": self.drains,
+            "made_of": self.made_of,
         }
 
 
@@ -481,7 +564,7 @@ def serve(home: str, port: int, runtime: str) -> None:
     stored = [(name, one) for name, one in passed if name.startswith(("child-", "port-"))]
     [listener] = [one for name, one in passed if not name.startswith(("child-", "port-"))]
     open_up(listener)
-    keeper = Keeper(home, port, listener, command_socket(os.path.join(runtime, f"{port}.sock")), manager)
+    keeper = Keeper(home, runtime, port, listener, manager)
     # A signal wakes the loop, which is where all else happens.
     signal.set_wakeup_fd(keeper.waker.fileno(), warn_on_full_buffer=False)
     signal.signal(signal.SIGTERM, keeper.ask_to_stop)
@@ -499,7 +582,7 @@ def main() -> int:
         return 0
     if verb == "reload":
         return reload(port, runtime)
-    return stop(f"{os.path.basename(runtime)}@{port}.service", port, runtime)
+    return {"stop": stop, "sweep": sweep}[verb](os.path.basename(runtime), port, runtime)
 
 
 if __name__ == "__main__":

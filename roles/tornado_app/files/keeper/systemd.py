@@ -1,14 +1,19 @@
-"""What the keeper says to systemd and gets from it: sd_notify(3), sd_listen_fds(3)."""
+"""What the keeper says to systemd and gets from it: sd_notify(3), sd_listen_fds(3), systemctl(1)."""
 
 import array
 import contextlib
 import os
 import socket
-from collections.abc import MutableMapping
+import subprocess
+from collections.abc import Iterable, MutableMapping
 
 FIRST_FD = 3  # sd_listen_fds(3): descriptors start here
 BACKLOG = 4096  # as in the socket unit
 SO_DETACH_FILTER = 27  # socket(7); no name in Python
+PATIENCE = 5.0  # seconds that systemctl may take; systemd itself may be busy for a moment
+SIGNALLED = ("2", "3")  # ExecMainCode= of a process that a signal has ended (CLD_KILLED, CLD_DUMPED)
+# Only there the kernel tells systemd whom it has ended for want of memory.
+ONE_HIERARCHY = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
 
 
 def inherited() -> list[tuple[str, socket.socket]]:
@@ -34,21 +39,72 @@ def open_up(listener: socket.socket) -> None:
     listener.listen(BACKLOG)
 
 
-def waited() -> float:
-    """Seconds in which a process of this service could have run and had no processor, ever since.
+def waited(cgroup: str) -> float:
+    """Seconds in which a process of a unit could have run and had no processor, ever since.
 
-    /proc/pressure of the service's own cgroup; 0 where the kernel does not count it.
+    cgroup: ControlGroup= of the unit. 0 where the kernel does not count it.
     """
-    try:
-        with open("/proc/self/cgroup", encoding="ascii") as file:
-            [path] = [line.rstrip().removeprefix("0::") for line in file if line.startswith("0::")]
-        # The second is where a host still has the first version of cgroups beside it.
-        for root in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"):
-            with contextlib.suppress(FileNotFoundError), open(f"{root}{path}/cpu.pressure") as file:
-                return int(file.readline().rpartition("total=")[2]) / 1e6
-    except (OSError, ValueError):
-        pass
+    # The second is where a host still has the first version of cgroups beside it.
+    for root in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"):
+        with contextlib.suppress(OSError, ValueError), open(f"{root}{cgroup}/cpu.pressure") as file:
+            return int(file.readline().rpartition("total=")[2]) / 1e6
     return 0.0
+
+
+def systemctl(*words: str) -> str:
+    """What systemctl prints. OSError with its own sentence: it failed, or took too long."""
+    try:
+        done = subprocess.run(
+            ["systemctl", *words], capture_output=True, text=True, check=False, timeout=PATIENCE
+        )
+    except subprocess.TimeoutExpired as problem:
+        raise OSError(f"systemd gave no answer within {PATIENCE:.0f} s") from problem
+    if done.returncode != 0:
+        raise OSError(" ".join(done.stderr.split()))
+    return done.stdout
+
+
+def start(unit: str) -> None:
+    """Let systemd start a unit, and don't wait for it."""
+    systemctl("start", "--no-block", unit)
+
+
+def stop(unit: str) -> None:
+    """Let systemd stop a unit, or not begin with it, and don't wait for it."""
+    with contextlib.suppress(OSError):
+        systemctl("stop", "--no-block", unit)
+
+
+def kill(unit: str, signal: str, whom: str = "all") -> None:
+    """Signal what runs in a unit ("all"), or its first process ("main"); what is gone hears nothing."""
+    with contextlib.suppress(OSError):
+        systemctl("kill", f"--signal={signal}", f"--kill-whom={whom}", unit)
+
+
+def forget(units: Iterable[str]) -> None:
+    """Let no unit stay listed only because it has failed."""
+    for unit in units:
+        with contextlib.suppress(OSError):
+            systemctl("reset-failed", unit)
+
+
+def show(unit: str) -> dict[str, str]:
+    """What systemd knows of a unit, by property; {} where it gives no answer."""
+    names = "ActiveState,MainPID,ControlGroup,MemoryMax,Result,ExecMainCode,ExecMainStatus"
+    try:
+        lines = systemctl("show", f"--property={names}", unit).splitlines()
+    except OSError:
+        return {}
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def loaded(pattern: str) -> list[str]:
+    """The units that systemd knows by a pattern."""
+    try:
+        text = systemctl("list-units", "--all", "--plain", "--no-legend", pattern)
+    except OSError:
+        return []
+    return [line.split()[0] for line in text.splitlines() if line.strip()]
 
 
 class Manager:

@@ -60,6 +60,11 @@ class Keeper(object):
             except OSError:
                 pass  # the end of the channel is read as well
 
+    def give(self, handed: socket.socket, **message: Any) -> None:
+        """Say something and hand over a socket."""
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", handed.fileno()))]
+        self.control.sendmsg([json.dumps(message).encode("utf-8")], rights)
+
     def read(self) -> Packet | None:
         """The next message, with a socket or None; None if there is none, {} at the end."""
         if self.waiting:
@@ -77,13 +82,20 @@ class Keeper(object):
         return (json.loads(data.decode("utf-8")) if data else {}), handed
 
     def wants(self, address: str, port: int) -> socket.socket:
-        """A further port, opened by the keeper so that the next process has it as well."""
-        self.say(**{"is": "wants", "address": address, "port": port})
+        """A further port: the process before had it and the keeper has kept it, or it is opened here."""
+        self.say(**{"is": "wants", "address": address, "port": port, "opens": True})
         others: list[Packet] = []
         while select.select([self.control], [], [], PATIENCE)[0]:
             message, handed = self.read() or ({}, None)
             if message.get("do") == "take":
                 self.waiting = others + self.waiting
+                if message.get("open"):
+                    handed = socket.create_server(
+                        (address, port),
+                        family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                        backlog=1024,
+                    )
+                    self.give(handed, **{"is": "opened", "address": address, "port": port})
                 if handed is None:
                     raise OSError(message["errno"], "%s: port %d" % (message["error"], port))
                 return handed
@@ -229,8 +241,14 @@ class Instance(object):
         self.servers[0].handle_stream(IOStream(handed), ("127.0.0.1", 0))
 
     def do_accept(self, _message: Message, _handed: Handed) -> None:
-        # From here on it goes on without its keeper, until the next one comes.
+        # From here on it goes on without its keeper, until the next one comes, and is no longer
+        # the first to go where memory runs out.
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, 0)
+        try:
+            with open("/proc/self/oom_score_adj", "w") as file:
+                file.write("0")
+        except OSError:
+            pass
         self.accepting = True
         for server, sockets in self.waiting:
             self.real_add_sockets(server, sockets)
