@@ -17,7 +17,10 @@ import subprocess
 import sys
 
 UNITS = "/etc/systemd/system"
-PROPERTIES = "Id,ActiveState,MainPID,NeedDaemonReload,NRestarts,FragmentPath,ActiveEnterTimestamp,UnitFileState,Environment"
+PROPERTIES = (
+    "Id,ActiveState,MainPID,NeedDaemonReload,NRestarts,FragmentPath,ActiveEnterTimestamp,UnitFileState,"
+    "Environment"
+)
 ANSWER = 5.0  # seconds that a keeper may take to say what it runs
 
 
