@@ -38,6 +38,7 @@ TICK = 0.02  # seconds between two looks while something is under way
 REST = 1.0  # seconds between two looks otherwise
 RETRY = 1.0  # seconds before a process is started again that ended soon after its start
 TAKE_OVER = 5.0  # seconds that a proven process may take to accept
+KNOCKS = 8  # connections of would-be workers that are looked at in one turn
 ALONE = 5  # times that a new process is begun anew which others of its account have ended
 ERROR, WARNING, NOTICE = 3, 4, 5  # sd-daemon(3): priorities of the journal
 
@@ -236,7 +237,7 @@ class Keeper:
 
     def meet_workers(self) -> None:
         """Let the processes in that this keeper has asked for, and nobody else."""
-        while True:
+        for _one in range(KNOCKS):
             try:
                 channel, _address = self.workers.accept()
             except BlockingIOError:

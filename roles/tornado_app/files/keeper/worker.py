@@ -22,8 +22,9 @@ def main() -> None:
     folder, instance = sys.argv[1:]
     port = instance.split("-")[0]
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    channel.settimeout(PATIENCE)
+    # Waits where others of the account fill the queue.
     channel.connect(os.path.join(folder, f"{port}.workers"))
+    channel.settimeout(PATIENCE)
     data, handed, _flags, _address = socket.recv_fds(channel, 4096, 1)
     if not data or not handed:
         sys.exit(f"The keeper of port {port} did not ask for {instance}.")
