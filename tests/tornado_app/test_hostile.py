@@ -63,6 +63,14 @@ def test_who_says_what_no_runner_says_is_ended_and_the_port_goes_on(serving, wor
     assert (serving.keeper.pid, serving.ask(do="status")["pid"]) == (keeper, pid)
 
 
+def test_who_says_that_it_accepts_before_it_may_is_not_let_at_the_port(serving):
+    early = """channel().send(b'{"is": "accepting"}')\n    os._exit(3)"""
+    serving.add("early", HEAD % early + SERVE % 0.1, settle_time=2)
+    answer = serving.ask(do="swap", release="early")
+    assert answer["reason"] == "exited with status 3 before it was let at the port"
+    assert serving.ask(do="status")["release"] == "one"
+
+
 def test_endless_words_and_passed_sockets_do_not_stop_the_next_release(serving):
     flood = """
     one, passed = channel(), [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0] * 200))]

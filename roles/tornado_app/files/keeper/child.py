@@ -93,6 +93,7 @@ class Child:
         self.begun = self.since = time.monotonic()
         self.looked = 0.0  # when systemd was last asked about the unit
         self.adopted = False
+        self.told_to_accept = False
         self.listens = False  # whether the program has asked for its port
         self.reason = ""  # why this process is not to be trusted
         self.wrong = ""  # what the last health check found
@@ -197,7 +198,7 @@ class Child:
             self.listens = True
         elif message["is"] == "refused":
             self.reason = message.get("reason") or "refused its port"
-        elif message["is"] == "accepting":
+        elif message["is"] == "accepting" and self.told_to_accept:
             self.state, self.since = SERVING, self.answered
         elif message["is"] == "drained":
             self.deadline = min(self.deadline or self.answered + GRACE, self.answered + GRACE)

@@ -277,7 +277,7 @@ class Keeper:
             self.ports.keep(message, brought)
             return
         child.hear(message)
-        if message["is"] != "known":
+        if message["is"] != "known" or not child.unknown:
             return
         child.unknown = False
         now = time.monotonic()
@@ -382,6 +382,7 @@ class Keeper:
                     self.answer(swap.client, ok=True, pid=child.pid, seconds=swap.seconds)
             if not swap.hold and child.settled(now):
                 swap.accept_sent = now
+                child.told_to_accept = True
                 child.send({"do": "accept"})
 
     def clear(self, swap: Swap, now: float) -> None:

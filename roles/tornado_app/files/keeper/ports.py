@@ -26,7 +26,8 @@ class Ports:
     def lend(self, child: Child, message: Message) -> None:
         """Give a process the socket that it asks for, or let it open one."""
         name = name_of(message)
-        child.others.append(message["port"])
+        if message["port"] not in child.others:
+            child.others.append(message["port"])
         if name in self.kept:
             child.send({"do": "take"}, self.kept[name])
         elif not message.get("opens"):
