@@ -118,10 +118,7 @@ def stop(app: str, port: int, runtime: str) -> int:
 def sweep(app: str, port: int, _runtime: str) -> int:
     """After a stop: end what a keeper has left that could not end it itself."""
     if jobs().get(f"{app}@{port}.service") == "stop":
-        left = systemd.loaded(f"{app}-worker@{port}-*")
-        for unit in left:
-            systemd.kill(unit, "KILL")
-        systemd.forget(left)
+        systemd.end(systemd.loaded(f"{app}-worker@{port}-*"))
     return 0
 
 

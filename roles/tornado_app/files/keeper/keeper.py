@@ -119,9 +119,7 @@ class Keeper:
             except (OSError, ValueError):
                 self.manager.forget(name)
         # What the keeper before had begun and not finished.
-        for unit in set(systemd.loaded(f"{self.units}@{self.port}-*")) - {child.unit for child in found}:
-            systemd.kill(unit, "KILL")
-            systemd.forget([unit])
+        systemd.end(set(systemd.loaded(f"{self.units}@{self.port}-*")) - {child.unit for child in found})
         # One that drains will say so; of several that serve, the youngest goes on.
         for child in sorted(found, key=lambda child: child.number):
             self.watch(child)
@@ -313,7 +311,7 @@ class Keeper:
                 child.kill()
         for child in list(self.ended):
             if child.is_gone(now):
-                systemd.forget([child.unit])
+                systemd.forget(child.unit)
                 self.ended.remove(child)
 
     def bury(self, child: Child, now: float) -> None:

@@ -81,11 +81,19 @@ def kill(unit: str, signal: str, whom: str = "all") -> None:
         systemctl("kill", f"--signal={signal}", f"--kill-whom={whom}", unit)
 
 
-def forget(units: Iterable[str]) -> None:
-    """Let no unit stay listed only because it has failed."""
+def forget(unit: str) -> None:
+    """Let a unit not stay listed only because it has failed."""
+    with contextlib.suppress(OSError):
+        systemctl("reset-failed", unit)
+
+
+def end(units: Iterable[str]) -> None:
+    """End all that runs in some units at once, and let nothing be left of them."""
     for unit in units:
+        kill(unit, "KILL")
         with contextlib.suppress(OSError):
-            systemctl("reset-failed", unit)
+            systemctl("stop", unit)
+        forget(unit)
 
 
 def show(unit: str) -> dict[str, str]:
