@@ -22,6 +22,8 @@ for name in (
     "tornado_app_links",
     "tornado_app_archive",
     "tornado_app_lockfile",
+    "tornado_app_seal",
+    "tornado_app_unprivileged",
     "tornado_app_host",
     "tornado_app_static",
 ):
