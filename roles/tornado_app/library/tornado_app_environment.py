@@ -30,8 +30,10 @@ import configparser
 import contextlib
 import fcntl
 import grp
+import io
 import ipaddress
 import json
+import netrc
 import os
 import re
 import socket
@@ -50,7 +52,7 @@ NO_TORNADO = 3  # as the program says it
 # Of root's environment: what pip and compilers read.
 VARIABLES = re.compile(
     r"(?i)PIP_\w+|(https?|ftp|all|no)_proxy|SSL_CERT_(FILE|DIR)|(REQUESTS|CURL)_CA_BUNDLE"
-    r"|CC|CXX|(C|CPP|CXX|LD)FLAGS|PKG_CONFIG_PATH|CARGO_\w+|NETRC"
+    r"|CC|CXX|(C|CPP|CXX|LD)FLAGS|PKG_CONFIG_PATH|CARGO_(HTTP|NET)_\w+|NETRC"
 )
 CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "PIP_CLIENT_CERT")
 FOLDERS = ("/etc/xdg/pip", "/etc", "~/.pip", "~/.config/pip")
@@ -86,14 +88,15 @@ class Host:
             for key in ("cert", "client-cert"):
                 if settings.has_option(section, key):
                     settings.set(section, key, self.bring(settings.get(section, key)))
-        if text_of("~/.netrc"):
-            self.files[".netrc"] = text_of("~/.netrc")
-        with_sections = [f"[{one}]\n{lines(settings[one])}" for one in settings.sections()]
-        if with_sections and self.variables.get("PIP_CONFIG_FILE") != os.devnull:
+        if settings.sections() and self.variables.get("PIP_CONFIG_FILE") != os.devnull:
             self.variables.pop("PIP_CONFIG_FILE", None)
-            self.files[".config/pip/pip.conf"] = "\n".join(with_sections)
+            text = io.StringIO()
+            settings.write(text)
+            self.files[".config/pip/pip.conf"] = text.getvalue()
         values = [value for section in settings.sections() for value in settings[section].values()]
         self.said = [*self.variables.values(), *values]
+        if logins := self.logins():
+            self.files[".netrc"] = logins
 
     def bring(self, path):
         """Let a file be found in the build's home, whoever may read it here; its path there."""
@@ -104,25 +107,35 @@ class Host:
         self.files[name] = text
         return f"{self.home}/{name}"
 
+    def servers(self):
+        """Names of the servers that pip is told of."""
+        # A proxy may be given without its scheme.
+        said = [*self.said, *(f"http://{one}" for one in self.said if re.fullmatch(r"[\w.-]+:\d+", one))]
+        found = []
+        for url in re.findall(r"[a-z+]+://[^\s'\",/]+", "\n".join(said)):
+            with contextlib.suppress(ValueError):
+                found.append(urlsplit(url).hostname)
+        return [name for name in found if name]
+
+    def logins(self):
+        """What root's .netrc has for these servers; whatever else is in it is no business of a build."""
+        with contextlib.suppress(OSError, netrc.NetrcParseError):
+            hosts = netrc.netrc(os.path.expanduser("~/.netrc")).hosts
+            found = {name: hosts[name] for name in self.servers() if name in hosts}
+            return "".join(
+                f"machine {name} login {one[0]} password {one[2]}\n" for name, one in found.items()
+            )
+        return ""
+
     def reachable(self):
         """Addresses of this host that pip has to reach: the resolver, an index, a proxy."""
         names = re.findall(r"(?m)^\s*nameserver\s+([0-9a-f.:]+)", text_of("/etc/resolv.conf"))
-        # A proxy may be given without its scheme.
-        said = [*self.said, *(f"http://{one}" for one in self.said if re.fullmatch(r"[\w.-]+:\d+", one))]
-        for url in re.findall(r"[a-z+]+://[^\s'\",/]+", "\n".join(said)):
-            with contextlib.suppress(ValueError):
-                names.append(urlsplit(url).hostname)
         found = set()
-        for name in filter(None, names):
+        for name in [*names, *self.servers()]:
             with contextlib.suppress(OSError, UnicodeError):
                 found |= {one[4][0].split("%")[0] for one in socket.getaddrinfo(name, None)}
         closed = [ipaddress.ip_network(one) for one in LOCAL.split()]
         return sorted(one for one in found if any(ipaddress.ip_address(one) in net for net in closed))
-
-
-def lines(section):
-    """The lines of one section of a file of settings."""
-    return "".join(f"{key} = {value}\n" for key, value in section.items()).replace("\n\n", "\n")
 
 
 def send(source, words):

@@ -38,6 +38,7 @@ def children() -> set[int]:
 
 def run(*command: str, **words: Any) -> int:
     """Run a step; its exit code. pip waits for all that hold its pipe: what is left behind is ended."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, **words) as process:
         seen: dict[int, float] = {}
         while process.poll() is None:
@@ -74,7 +75,6 @@ def main() -> None:
     with tarfile.open(fileobj=sys.stdin.buffer, mode="r|") as packed:
         packed.extractall(source, **TRUSTED)  # type: ignore[arg-type]
     python = os.path.join(environment, "bin", "python")
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     if run("/usr/bin/python3", "-m", "venv", environment, env=variables) != 0:
         sys.exit(1)
     if run(python, "-m", "pip", "install", *words["pip"], cwd=source, env=variables) != 0:
