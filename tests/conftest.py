@@ -17,7 +17,16 @@ for folder in ROOT.glob("roles/*/library"):
 for folder in ROOT.glob("roles/*/module_utils"):
     sys.path.insert(0, str(folder))
 # Under the name by which Ansible gives them to modules.
-for name in ("tornado_app_host", "tornado_app_static"):
+for name in (
+    "tornado_app_text",
+    "tornado_app_links",
+    "tornado_app_archive",
+    "tornado_app_lockfile",
+    "tornado_app_seal",
+    "tornado_app_unprivileged",
+    "tornado_app_host",
+    "tornado_app_static",
+):
     sys.modules[f"ansible.module_utils.{name}"] = __import__(name)
 
 

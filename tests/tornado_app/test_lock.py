@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from port import ROOT
+from tornado_app_lockfile import held_by_a_stranger
 
 PLAY = """
 - hosts: localhost
@@ -176,3 +177,47 @@ def test_a_lock_that_nobody_can_take_is_a_sentence(runs):
 def test_a_dry_run_takes_no_lock(runs):
     assert runs.start("first", "--check").wait(20) == 0
     assert not runs.lock.exists()
+
+
+def test_a_lock_is_for_nobody_else_to_open(runs):
+    for kind in ("lock", "step"):
+        (runs.folder / f"tornado-hello.{kind}").touch(mode=0o644)
+    first = runs.start("first", during=runs.go)
+    assert runs.has_it("first")
+    for kind in ("lock", "step"):
+        assert (runs.folder / f"tornado-hello.{kind}").stat().st_mode & 0o777 == 0o600
+    runs.go.touch()
+    assert first.wait(20) == 0
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="another account is needed")
+@pytest.mark.parametrize("kind", ["lock", "step"])
+def test_who_opened_a_lock_that_all_could_read_blocks_nobody(runs, kind):
+    path = runs.folder / f"tornado-hello.{kind}"
+    path.touch(mode=0o644)
+    with path.open() as opened:
+        # Another account that holds on, as "flock FILE sleep" does.
+        program = "import fcntl, os, time; fcntl.flock(0, 2); print(flush=True); time.sleep(60)"
+        words = ["/usr/bin/python3", "-c", program]
+        holding = subprocess.Popen(words, stdin=opened, stdout=subprocess.PIPE, user=65534)
+    try:
+        holding.stdout.readline()
+        if not held_by_a_stranger(os.stat(path)):
+            pytest.skip("this file system's locks are listed under another number")
+        first = runs.start("first")
+        output, _nothing = first.communicate(timeout=30)
+        assert first.returncode == 0, output
+    finally:
+        holding.kill()
+        holding.communicate()
+
+
+@pytest.mark.parametrize("kind", ["lock", "step"])
+def test_a_link_in_place_of_a_lock_is_refused(runs, kind):
+    (runs.folder / "theirs").write_text("precious")
+    (runs.folder / f"tornado-hello.{kind}").symlink_to("theirs")
+    run = runs.start("first")
+    output, _nothing = run.communicate(timeout=30)
+    assert run.returncode == 2
+    assert "no answer about" in output
+    assert (runs.folder / "theirs").read_text() == "precious"

@@ -1,16 +1,22 @@
 """A release's id is its content; what can't be a release is refused in one sentence."""
 
+import base64
 import functools
+import gzip
 import hashlib
 import http.server
+import io
 import json
 import os
 import subprocess
 import tarfile
 import threading
+import tracemalloc
 import zipfile
+from pathlib import Path
 
 import pytest
+import tornado_app_archive
 import tornado_app_pack
 from rendering import ROOT
 
@@ -43,7 +49,9 @@ def pack(source, tmp_path):
         "checksum": "",
         "runtime": str(ROOT / "roles/tornado_app/files/release"),
         "group": "tornado-chat",
-        "settings": {"main": "server.py", "arguments": [], "environment": {}, "secrets": {}},
+        "settings": {"main": "server.py", "arguments": [], "environment": {}},
+        "seal": "",
+        "static": "static",
         "requirements": "requirements.txt",
         "default_requirements": str(ROOT / "roles/tornado_app/files/release/requirements.txt"),
         "wheels": "",
@@ -76,7 +84,6 @@ def test_the_same_content_is_the_same_release(pack, source):
     [
         {"arguments": ["--debug"]},
         {"environment": {"MOOD": "good"}},
-        {"secrets": {"key": "s3cret"}},
         {"main": "-m server"},
     ],
     ids=str,
@@ -111,25 +118,28 @@ def test_requirements_count_with_the_files_that_they_include(pack, source):
     assert pack()["venv"] != before["venv"]
 
 
-def test_modes_and_owners_are_normalised(pack, source):
+def test_other_secrets_make_another_release_in_the_same_environment(pack):
+    before, after = pack(seal="one"), pack(seal="two")
+    assert (after["id"] != before["id"], after["venv"] == before["venv"]) == (True, True)
+
+
+def test_no_other_account_reads_a_release_but_for_its_static_files(pack, source):
     (source / "server.py").chmod(0o777)
-    (source / "static" / "style.css").chmod(0o600)
-    members = pack()["members"]
-    assert members["server.py"].mode == 0o755
-    assert members["static/style.css"].mode == 0o644
-    assert members["static"].mode == 0o755
-    assert members["server.py"].uname == "root"
-
-
-def test_secrets_are_for_the_app_alone_and_only_in_their_file(pack):
-    packed = pack({"secrets": {"cookie": "s3cret"}})
-    secret = packed["members"][".release/secrets/cookie"]
-    folder = packed["members"][".release/secrets"]
-    assert (secret.mode, secret.gname) == (0o640, "tornado-chat")
-    assert (folder.mode, folder.gname) == (0o750, "tornado-chat")
-    with tarfile.open(packed["path"]) as tar:
-        settings = json.load(tar.extractfile(".release/settings.json"))
-    assert settings == {"main": "server.py", "arguments": [], "environment": {}}
+    (source / ".env").write_text("KEY=s3cret")
+    (source / "web/dist/fonts").mkdir(parents=True)
+    (source / "web/dist/fonts/a.woff").write_text("a")
+    (source / "web/dist/style.css").write_text("b")
+    (source / "web/dist/style.css").chmod(0o600)
+    (source / "web/dist/.env").write_text("KEY=s3cret")
+    members = pack(static="web/dist")["members"]
+    modes = {name: oct(member.mode) for name, member in members.items()}
+    assert (modes["server.py"], modes[".env"]) == ("0o750", "0o640")
+    assert (modes["web"], modes["web/dist"], modes["web/dist/fonts"]) == ("0o751", "0o755", "0o755")
+    assert (modes["web/dist/style.css"], modes["web/dist/fonts/a.woff"]) == ("0o644", "0o644")
+    assert modes["web/dist/.env"] == "0o640"
+    assert (modes[".release"], modes[".release/settings.json"]) == ("0o750", "0o640")
+    assert modes["static/style.css"] == "0o640"
+    assert {(member.uname, member.gname) for member in members.values()} == {("root", "tornado-chat")}
 
 
 def test_version_control_and_caches_stay_behind(pack, source):
@@ -178,12 +188,232 @@ def test_a_version_of_a_git_repository(pack, source):
         pack(version="v9")
 
 
-def test_a_link_out_of_the_source_is_refused(pack, source):
-    (source / "inside").symlink_to("server.py")
+def refusal(pack, **changed):
+    """The sentence that a source is refused with."""
+    with pytest.raises(tornado_app_pack.Refusal) as caught:
+        pack(**changed)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("links", "words"),
+    [
+        ({"x": "/etc/passwd"}, "x leads out of the source (to /etc/passwd)"),
+        ({"x": "../../etc/passwd"}, "x leads out of the source"),
+        # By its words this one stays inside: p is three folders deep, where it leads is one.
+        (
+            {"a/b/p": "../..", "static/x": "../a/b/p/../../etc/passwd"},
+            "a/b/p leads to a folder that holds it",
+        ),
+        (
+            {"a/b/c/up": "../../../d", "d/e": "../static", "x": "a/b/c/up/e/../../../x"},
+            "x leads out of the source",
+        ),
+        ({"x": "y", "y": "x"}, "x leads in a circle in the source"),
+        ({"static/v1": ".", "static/v2": "."}, "static/v1 leads to a folder that holds it"),
+        ({"static/v1": "../a", "a/v2": "../static"}, "static/v1/v2 leads to a folder that holds it"),
+        ({"static/key": "../.release/secrets/key"}, "static/key leads to .release"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
+)
+def test_a_link_that_leads_nowhere_good_is_refused_by_name(pack, source, links, words):
+    for name, target in links.items():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).symlink_to(target)
+    assert refusal(pack).startswith(f"tornado_app_source: the link {words}")
+
+
+def test_links_to_links_that_make_folders_without_number_are_refused(pack, source, monkeypatch):
+    monkeypatch.setattr(tornado_app_pack, "MOST_FILES", 1000)
+    for level in range(20):
+        (source / f"static/{level}").mkdir()
+        for name in "ab":
+            (source / f"static/{level}/{name}").symlink_to(f"../{level + 1}")
+    (source / "static/20").mkdir()
+    assert refusal(pack) == (
+        "tornado_app_source: it holds more than 1000 folders. Leave out what is not the program's."
+    )
+
+
+def test_static_files_that_are_links_are_there_as_what_they_lead_to(pack, source):
+    (source / "built").mkdir()
+    (source / "built/app.js").write_text("one")
+    (source / "static/app.js").symlink_to("../built/app.js")
+    (source / "static/lib").symlink_to("../built")
+    (source / "inside").symlink_to("built/app.js")
+    (source / "static/later").symlink_to("../not/yet")
+    members = pack()["members"]
+    assert members["static/app.js"].isfile()
+    assert members["static/lib/app.js"].isfile()
+    assert members["static/lib/app.js"].mode == 0o644
+    assert members["inside"].linkname == "built/app.js"
+    assert members["static/later"].issym()
+    members = pack(static="static/lib")["members"]
+    assert members["static/lib/app.js"].isfile()
+
+
+def test_what_a_terminal_would_obey_is_shown_and_not_sent(pack, source):
+    (source / "\x1b[31mred\u202e").symlink_to("/etc")
+    said = refusal(pack)
+    assert said.isprintable()
+    assert "\\x1b[31mred\\u202e" in said
+
+
+def member(name, kind=tarfile.REGTYPE, link="", content=b""):
+    """One member of a tar file that nobody's tool would make."""
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.size = kind, link, len(content)
+    return info, io.BytesIO(content)
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ([member("/tmp/evil")], "a member that leads out of it: /tmp/evil"),
+        ([member("a/../../evil")], "a member that leads out of it"),
+        (
+            [member("x", tarfile.SYMTYPE, "/tmp"), member("x/evil")],
+            "a member in place of a link, or behind one",
+        ),
+        ([member("x/a"), member("x", tarfile.SYMTYPE, "/tmp")], "a link in place of a file or a folder: x"),
+        ([member("x", tarfile.DIRTYPE), member("x")], "a file in place of a folder: x"),
+        ([member("x"), member("x/y")], "a folder in place of a file: x"),
+        ([member("x", tarfile.LNKTYPE, "../secret")], "a member that leads out of it: ../secret"),
+        ([member("x", tarfile.LNKTYPE, "/etc/passwd")], "a member that leads out of it: /etc/passwd"),
+        ([member("x", tarfile.LNKTYPE, "none")], "a hard link to what is not in it: x to none"),
+        ([member("x", tarfile.FIFOTYPE)], "neither file, folder nor link: x"),
+        ([member("x", tarfile.CHRTYPE)], "neither file, folder nor link: x"),
+        ([member("x", content=b"12"), member("y", content=b"34")], "holds more than 0 GiB"),
+        ([member(f"f{number}") for number in range(9)], "holds more than 8 files"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_archive_writes_nothing_outside_and_nothing_endless(pack, tmp_path, monkeypatch, members, words):
+    monkeypatch.setattr(tornado_app_archive, "MOST_FILES", 8)
+    monkeypatch.setattr(tornado_app_archive, "MOST_BYTES", 3)
+    (tmp_path / "secret").write_text("s3cret")
+    with tarfile.open(tmp_path / "chat.tar.gz", "w:gz") as packed:
+        for info, content in members:
+            packed.addfile(info, content)
+    before = set(os.listdir("/tmp"))
+    said = refusal(pack, source=str(tmp_path / "chat.tar.gz"))
+    assert said.startswith(f"tornado_app_source: {tmp_path}/chat.tar.gz ")
+    assert words in said
+    assert "evil" not in set(os.listdir("/tmp")) - before
+
+
+def test_links_in_an_archive_are_held_to_the_same(pack, tmp_path):
+    with tarfile.open(tmp_path / "chat.tar", "w") as packed:
+        for info, content in (member("server.py"), member("x", tarfile.SYMTYPE, "../../../etc")):
+            packed.addfile(info, content)
+    assert "the link x leads out of the source" in refusal(pack, source=str(tmp_path / "chat.tar"))
+
+
+def test_hard_links_and_links_of_an_archive_are_kept(pack, tmp_path):
+    with tarfile.open(tmp_path / "chat.tar", "w") as packed:
+        for info, content in (
+            member("server.py", content=b"print()"),
+            member("again.py", tarfile.LNKTYPE, "server.py"),
+            member("link.py", tarfile.SYMTYPE, "server.py"),
+            member("server.py", content=b"print(1)"),
+        ):
+            packed.addfile(info, content)
+    members = pack(source=str(tmp_path / "chat.tar"))["members"]
+    assert (members["again.py"].size, members["server.py"].size) == (7, 8)
+    assert members["link.py"].linkname == "server.py"
+
+
+def test_a_header_that_fills_the_memory_is_refused(pack, tmp_path):
+    info = tarfile.TarInfo("././@PaxHeader")
+    info.type, info.size = tarfile.XHDTYPE, 1 << 30
+    with gzip.open(tmp_path / "chat.tar.gz", "wb", compresslevel=1) as file:
+        file.write(info.tobuf())
+        for _megabyte in range(40):
+            file.write(bytes(1 << 20))
+    assert "has a header of more than 16 MiB" in refusal(pack, source=str(tmp_path / "chat.tar.gz"))
+
+
+def zipped(path, **members):
+    """A zip file; a member's value is its content, or content and mode."""
+    with zipfile.ZipFile(path, "w") as packed:
+        for name, value in members.items():
+            content, mode = value if isinstance(value, tuple) else (value, 0o100644)
+            info = zipfile.ZipInfo(name)
+            info.create_system, info.external_attr = 3, mode << 16
+            packed.writestr(info, content)
+    return str(path)
+
+
+def test_a_zip_file_is_held_to_the_same(pack, tmp_path, monkeypatch):
+    path = tmp_path / "chat.zip"
+    for members, words in (
+        ({"../evil": ""}, "a member that leads out of it: ../evil"),
+        ({"/tmp/evil": ""}, "a member that leads out of it"),
+        ({"x": ("/tmp", 0o120777), "x/evil": ""}, "in place of a link, or behind one"),
+        ({"x": ("y" * 5000, 0o120777)}, "a link of more than 4096 characters"),
+        ({"x": ("", 0o010644)}, "neither file, folder nor link"),
+    ):
+        assert words in refusal(pack, source=zipped(path, **members))
+    link = zipped(path, **{"server.py": "", "x": ("/etc/passwd", 0o120777)})
+    assert "the link x leads out of the source" in refusal(pack, source=link)
+    monkeypatch.setattr(tornado_app_archive, "MOST_BYTES", 5)
+    assert "holds more than 0 GiB" in refusal(pack, source=zipped(path, **{"a": "123", "b": "456"}))
+
+
+def test_a_large_file_is_not_read_into_memory(pack, source):
+    with (source / "large.bin").open("wb") as file:
+        file.truncate(300 << 20)
+    tracemalloc.start()
     pack()
-    (source / "outside").symlink_to("/etc/passwd")
-    with pytest.raises(tornado_app_pack.Refusal, match="the link outside leads out of the source"):
-        pack()
+    _now, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 50 << 20
+
+
+@pytest.mark.parametrize(
+    ("source", "origin"),
+    [
+        ("https://me:t0ken@example.org/chat.git", "https://example.org/chat.git"),
+        ("https://t0ken@example.org/chat.git", "https://example.org/chat.git"),
+        ("https://me:t0k@en@example.org/chat.git", "https://example.org/chat.git"),
+        ("ssh://git:t0ken@example.org/chat.git", "ssh://git@example.org/chat.git"),
+        ("git@example.org:chat.git", "git@example.org:chat.git"),
+        ("https://example.org/chat.tar.gz?key=t0ken", "https://example.org/chat.tar.gz"),
+    ],
+)
+def test_what_the_history_says_of_a_source_is_without_passwords(source, origin):
+    assert tornado_app_pack.origin_of(source, "v1") == f"{origin} v1"
+
+
+def test_a_password_in_a_git_address_reaches_the_server_and_nobody_else(pack):
+    asked = []
+
+    class Server(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if readable(path)]
+            asked.append((self.headers.get("Authorization"), any(b"t0k:en" in line for line in lines)))
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", "Basic realm=git")
+            self.end_headers()
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        said = refusal(
+            pack, source=f"http://me:t0k%3Aen@127.0.0.1:{server.server_port}/chat.git", version="v1"
+        )
+        server.shutdown()
+    assert {"t0k", "en@", "me:"} & {word for word in ("t0k", "en@", "me:") if word in said} == set()
+    assert f"Basic {base64.b64encode(b'me:t0k:en').decode()}" in [words for words, _seen in asked]
+    assert not any(seen for _words, seen in asked)
+
+
+def readable(path):
+    """Whether a process is still there."""
+    try:
+        path.read_bytes()
+    except OSError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("main", ["other.py", "-m other"])
@@ -214,6 +444,7 @@ def test_a_download_with_its_checksum_gives_the_same_release(pack, source, tmp_p
         library = ["--module-path", ROOT / "roles/tornado_app/library", "--module-name", "tornado_app_pack"]
         command = ["ansible", "localhost", *library, "--args", json.dumps(arguments), "--one-line"]
         environment = {**os.environ, "ANSIBLE_CONFIG": "", "no_proxy": "127.0.0.1"}
+        environment["ANSIBLE_MODULE_UTILS"] = str(ROOT / "roles/tornado_app/module_utils")
         said = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         server.shutdown()
     assert f'"id": "{pack()["id"]}"' in said.stdout, said.stdout + said.stderr

@@ -4,6 +4,7 @@ import os
 import shutil
 
 import pytest
+import tornado_app_static
 from tornado_app_static import gather, missing
 
 
@@ -91,3 +92,71 @@ def test_a_linked_folder_is_followed(home):
     (home / "releases/new/web").symlink_to("built")
     gather(home, "web", "new")
     assert content(home) == {"app.3.js": "three"}
+
+
+def linked(home, **links):
+    """Links in the release "new", as one that was packed before links were resolved can have."""
+    for name, target in links.items():
+        path = home / "releases/new" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(target)
+
+
+def test_links_in_a_circle_end(home):
+    linked(
+        home, **{"static/v1": ".", "static/v2": ".", "static/z": "../other/back", "other/back": "../static/z"}
+    )
+    gather(home, "static", "new")
+    assert "style.css" in content(home)
+    assert "v1/style.css" not in content(home)
+
+
+def test_links_that_make_folders_without_number_are_refused_and_block_no_other(home, monkeypatch):
+    for level in range(40):
+        linked(home, **{f"static/{level}/{name}": f"../{level + 1}" for name in "ab"})
+    (home / "releases/new/static/40").mkdir()
+    monkeypatch.setattr(tornado_app_static, "MOST", 500)
+    with pytest.raises(OSError, match="new has more than 500 static files or folders"):
+        gather(home, "static", "new")
+    gather(home, "static", "old")
+    assert content(home)["style.css"] == "old"
+
+
+def test_nothing_outside_of_a_release_gets_into_the_union(home):
+    (home / "secret").write_text("s3cret")
+    (home / "releases/new/.release/secrets").mkdir(parents=True)
+    (home / "releases/new/.release/secrets/key").write_text("s3cret")
+    (home / "releases/new/p").mkdir()
+    linked(
+        home,
+        **{
+            "static/a": "/etc/passwd",
+            "static/b": "../../../secret",
+            "static/c": "../.release/secrets/key",
+            "static/d": "../.release/secrets",
+            "q": "p/../..",
+            "static/e": "../q/secret",
+        },
+    )
+    gather(home, "static", "new")
+    assert "s3cret" not in content(home).values()
+    assert not {"a", "b", "c", "d/key", "e"} & set(content(home))
+
+
+def test_hidden_files_are_for_no_visitor(home):
+    static = home / "releases/new/static"
+    for name in (".env", ".git/config", ".well-known/security.txt"):
+        (static / name).parent.mkdir(exist_ok=True)
+        (static / name).write_text(name)
+    gather(home, "static", "new")
+    assert ".well-known/security.txt" in content(home)
+    assert not {".env", ".git/config"} & set(content(home))
+
+
+def test_a_refused_release_is_in_no_union(home):
+    gather(home, "static", "old", without=["new"])
+    assert set(content(home)) == {"app.1.js", "style.css", "x", "y/z"}
+    assert missing(home, "static", "old", without=["new"]) == {}
+    # It may be deployed after all.
+    gather(home, "static", "new", without=["new"])
+    assert content(home)["style.css"] == "new"

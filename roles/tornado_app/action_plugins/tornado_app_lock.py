@@ -27,13 +27,16 @@ from ansible.utils.display import Display
 START = 30  # seconds that the lock's process may take to start
 STEP = 600  # seconds to wait for a step of a dead run that still runs on the host
 
+# How a file that is locked is opened, for the programs below.
+with open(os.path.join(os.path.dirname(__file__), "../module_utils/tornado_app_lockfile.py")) as file:
+    OPEN = file.read()
+
 # Takes the lock, waits for the step of a dead run, and holds on while it can write.
-HOLD = """
+HOLD = f"""{OPEN}
 import fcntl, json, os, sys, time
 path, token, who = sys.argv[1:]
-os.umask(0o022)
 def take(kind):
-    file = open(path + kind, "a")
+    file = open_lock(path + kind)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Another file by now, if somebody removed the one that was opened.
@@ -41,7 +44,8 @@ def take(kind):
     except OSError:
         return None
 def say(held):
-    lock.truncate(0)
+    lock.seek(0)
+    lock.truncate()
     lock.write(json.dumps(dict(who=who, since=since, token=token, held=held)) + "\\n")
     lock.flush()
 def beat():
@@ -60,18 +64,17 @@ while True:
 
 # What the lock says while somebody holds it. A shared lock disturbs no other who asks; one
 # who wants to hold it tries again.
-ASK = """
+ASK = f"""{OPEN}
 import fcntl, json, os, sys, time
 path, token = sys.argv[1:3]
-os.umask(0o022)
 begun = time.time()
+open_lock(path + ".step").close()
 def ask():
-    with open(path + ".lock", "a+") as file:
+    with open_lock(path + ".lock") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return {}
+            return dict()
         except BlockingIOError:
-            file.seek(0)
             try:
                 return json.load(file)
             except ValueError:  # being written

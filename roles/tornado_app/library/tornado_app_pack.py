@@ -10,15 +10,21 @@ description:
     settings, the launcher and the runner below C(.release/), and writes one tar file.
   - The release's id is derived from all that content, so packing the same twice gives
     the same id, and any change of code or settings another one.
-  - Modes are normalised (0644, 0755 for what may be executed), the owner is root.
+  - Modes are normalised, the owner is root. The app's group may read all of it; nobody else may,
+    but for the static files, which are for the web server. Hidden ones (C(.env)) are not.
+  - Links lead to something in the source. Below the folder of static files, and on the way to it, there
+    are none in the release; what they lead to is there instead.
+  - Called by the action of the same name, which keeps the secrets to itself.
 options:
   source: {type: str, required: true, description: "Directory, git address, or archive (file or URL)."}
   version: {type: str, default: "", description: "Branch, tag or commit; makes O(source) a git repository."}
   checksum: {type: str, default: "", description: "C(sha256:...) of an archive; required for a URL."}
   destination: {type: path, required: true, description: "The tar file to write."}
   runtime: {type: path, required: true, description: "Directory of launcher and runner."}
-  group: {type: str, required: true, description: "Group that may read settings and secrets."}
-  settings: {type: dict, required: true, description: "What it says of itself; C(secrets) become files."}
+  group: {type: str, required: true, description: "Group that may read the release."}
+  settings: {type: dict, required: true, description: "What it says of itself."}
+  seal: {type: str, default: "", description: "What stands for its secrets in the id."}
+  static: {type: str, default: static, description: "Folder of static files in the source."}
   requirements: {type: str, required: true, description: "The requirements file's path in the source."}
   default_requirements: {type: path, required: true, description: "Used where the source has none."}
   wheels: {type: str, default: "", description: "Directory of wheels that the environment is built from."}
@@ -31,7 +37,8 @@ notes:
 RETURN = r"""
 id: {type: str, returned: success, description: "12 hexadecimal digits, derived from the content."}
 venv: {type: str, returned: success, description: "12 hexadecimal digits for requirements and interpreter."}
-origin: {type: str, returned: success, description: "The source, with the git commit where there is one."}
+origin: {type: str, returned: success, description: "The source without passwords, with its git commit."}
+editable: {type: bool, returned: success, description: "Whether the environment needs the source for good."}
 refusal: {type: str, returned: always, description: "One sentence on what is wrong, or empty."}
 """
 
@@ -39,17 +46,18 @@ import contextlib
 import hashlib
 import io
 import json
-import lzma
 import os
 import re
 import stat
 import subprocess
 import tarfile
 import tempfile
-import zipfile
-import zlib
+from urllib.parse import unquote, urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.tornado_app_archive import DAMAGED, MOST_BYTES, MOST_FILES, Unsafe, unpack
+from ansible.module_utils.tornado_app_links import Astray, resolve
+from ansible.module_utils.tornado_app_text import printable, without_passwords
 from ansible.module_utils.urls import fetch_file
 
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
@@ -57,14 +65,18 @@ ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
 LEFT_OUT = {".git", ".hg", ".svn", ".venv", ".tox", "__pycache__"}
 LEFT_OUT |= {".mypy_cache", ".pytest_cache", ".ruff_cache"}
 RESERVED = ".release"
-# What a damaged archive raises, by its kind.
-DAMAGED = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError)
-# Nothing outside of the target, no devices; Debian 12's first Pythons lack the filter.
-SAFELY = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+# Answers git's question for a password from the environment, which no other user can read.
+HELPER = (
+    """!f() { test "$1" != get || printf 'username=%s\\npassword=%s\\n' "$GIT_USER" "$GIT_PASSWORD"; }; f"""
+)
 
 
 class Refusal(Exception):
     """What the user gave can't be packed; the text is the sentence to show."""
+
+    def __str__(self):
+        """As a terminal may show it; names in a source are anybody's."""
+        return printable(without_passwords(super().__str__()))
 
 
 def is_git(source, version):
@@ -77,46 +89,70 @@ def is_archive(source):
     return source.endswith(ARCHIVES)
 
 
-def git(where, *words):
+def git(where, *words, **variables):
     """Run git without ever asking the user something; its output, or a Refusal."""
     quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -o BatchMode=yes"}
-    done = subprocess.run(
-        ["git", "-C", where, *words], capture_output=True, env={**quiet, **os.environ}, check=False
-    )
+    environment = {**quiet, **os.environ, **variables}
+    done = subprocess.run(["git", "-C", where, *words], capture_output=True, env=environment, check=False)
     if done.returncode != 0:
         lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
         raise Refusal(lines[-1].removeprefix("fatal: ").strip())
     return done.stdout
 
 
+def credentials(address):
+    """An address without the password in it, and what gives that to git: not in a process list."""
+    parts = urlsplit(address) if re.match(r"https?://[^/]*@", address) else None
+    if parts is None or not parts.password:
+        return address, {}
+    count = int(os.environ.get("GIT_CONFIG_COUNT", "0"))
+    helper = {
+        "GIT_CONFIG_COUNT": str(count + 1),
+        f"GIT_CONFIG_KEY_{count}": "credential.helper",
+        f"GIT_CONFIG_VALUE_{count}": HELPER,
+    }
+    words = {"GIT_USER": unquote(parts.username or ""), "GIT_PASSWORD": unquote(parts.password)}
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(), {**helper, **words}
+
+
 def from_git(source, version, scratch):
     """Fetch one version with the user's own keys; its tree, and the commit."""
     address = os.path.abspath(os.path.expanduser(source)) if os.path.exists(source) else source
-    repository = os.path.join(scratch, "git")
+    address, words = credentials(address)
+    repository, tree = os.path.join(scratch, "git"), os.path.join(scratch, "tree.tar")
     os.mkdir(repository)
     try:
         git(repository, "init", "--quiet", "--bare")
         try:
             # Servers give away branches and tags by name, commits only sometimes.
-            git(repository, "fetch", "--quiet", "--depth=1", address, version or "HEAD")
+            git(repository, "fetch", "--quiet", "--depth=1", address, version or "HEAD", **words)
             commit = git(repository, "rev-parse", "FETCH_HEAD^{commit}").decode().strip()
         except Refusal:
-            git(repository, "fetch", "--quiet", address, "+refs/*:refs/*")
+            git(repository, "fetch", "--quiet", address, "+refs/*:refs/*", **words)
             commit = git(repository, "rev-parse", "--verify", (version or "HEAD") + "^{commit}")
             commit = commit.decode().strip()
-        tree = git(repository, "archive", "--format=tar", commit)
+        git(repository, "archive", "--format=tar", f"--output={tree}", commit)
     except Refusal as problem:
         raise Refusal(
             f"tornado_app_source: git can't fetch version '{version or 'HEAD'}' of {source}"
             f" ({problem}). Give an address and a version that exist and that you may read."
         ) from problem
+    return unpacked(tree, f"version '{version or 'HEAD'}' of {source}", scratch), commit
+
+
+def unpacked(path, name, scratch):
+    """The folder that an archive was unpacked into."""
     target = os.path.join(scratch, "tree")
-    with tarfile.open(fileobj=io.BytesIO(tree)) as packed:
-        packed.extractall(target, **SAFELY)
-    return target, commit
+    try:
+        unpack(path, target)
+    except Unsafe as problem:
+        raise Refusal(f"tornado_app_source: {name} {problem}. Give a source without it.") from problem
+    except (*DAMAGED, OSError) as problem:
+        raise Refusal(f"tornado_app_source: {name} can't be unpacked ({problem}).") from problem
+    return target
 
 
-def from_archive(path, checksum, scratch):
+def from_archive(path, name, checksum, scratch):
     """Unpack an archive; its tree, without the one folder that holds everything."""
     if checksum:
         kind, _colon, wanted = checksum.partition(":")
@@ -126,20 +162,19 @@ def from_archive(path, checksum, scratch):
             found = hashlib.file_digest(file, kind).hexdigest()
         if found != wanted.lower():
             raise Refusal(f"tornado_app_checksum: the archive has {kind}:{found}, not {checksum}.")
-    target = os.path.join(scratch, "tree")
-    try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as packed:
-                packed.extractall(target)
-        else:
-            with tarfile.open(path) as packed:
-                packed.extractall(target, **SAFELY)
-    except (*DAMAGED, OSError) as problem:
-        raise Refusal(f"tornado_app_source: {path} can't be unpacked ({problem}).") from problem
+    target = unpacked(path, name, scratch)
     inside = os.listdir(target)
-    if len(inside) == 1 and os.path.isdir(os.path.join(target, inside[0])):
+    # A link is no folder that holds everything: it may lead anywhere.
+    if len(inside) == 1 and stat.S_ISDIR(os.lstat(os.path.join(target, inside[0])).st_mode):
         return os.path.join(target, inside[0])
     return target
+
+
+def origin_of(source, *more):
+    """What the history and the status say of a source; neither is for secrets."""
+    if re.match(r"(?i)https?://", source):
+        source = re.split(r"[?#]", source)[0]
+    return " ".join(word for word in (printable(without_passwords(source)), *more) if word)
 
 
 def find_tree(module, scratch):
@@ -148,87 +183,160 @@ def find_tree(module, scratch):
     checksum = module.params["checksum"]
     if is_git(source, version):
         tree, commit = from_git(source, version, scratch)
-        return tree, f"{source} {version} {commit}".replace("  ", " ")
+        return tree, origin_of(source, version, commit)
     path = os.path.expanduser(source)
     if source.startswith(("https://", "http://")):
         if not checksum:
             raise Refusal(
-                f"tornado_app_checksum: {source} comes from the network. Give its checksum, sha256:DIGITS."
+                f"tornado_app_checksum: {origin_of(source)} comes from the network."
+                " Give its checksum, sha256:DIGITS."
             )
         path = fetch_file(module, source)
     if is_archive(source):
         if not os.path.isfile(path):
-            raise Refusal(f"tornado_app_source: {source} is no file on the controller.")
-        return from_archive(path, checksum, scratch), source
+            raise Refusal(f"tornado_app_source: {origin_of(source)} is no file on the controller.")
+        return from_archive(path, origin_of(source), checksum, scratch), origin_of(source)
     if not os.path.isdir(path):
         raise Refusal(
-            f"tornado_app_source: {source} does not exist on the controller."
+            f"tornado_app_source: {origin_of(source)} does not exist on the controller."
             " Give a directory, a git address or an archive."
         )
-    return os.path.realpath(path), source
+    return os.path.realpath(path), origin_of(source)
 
 
-def list_tree(tree):
-    """All that belongs to the program: (path below the tree, full path), sorted."""
-    found = []
-    for folder, folders, files in os.walk(tree):
-        folders[:] = sorted(set(folders) - LEFT_OUT)
-        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
-        for name in sorted([*files, *links]):
-            path = os.path.join(folder, name)
-            if not name.endswith(".pyc"):
-                found.append((os.path.relpath(path, tree), path))
-    return sorted(found)
+def too_much(limit):
+    """The Refusal of a source that is too large to be a program."""
+    return Refusal(f"tornado_app_source: it holds more than {limit}. Leave out what is not the program's.")
 
 
-def tar_entry(name, path):
-    """What the tar file and the id know of one file: (TarInfo, content)."""
+class Tree:
+    """A source. static: the folder in it whose files are for everybody."""
+
+    def __init__(self, folder, static):
+        self.folder, self.static, self.found, self.visited = folder, static, {}, 0
+        try:
+            self.visit("", "", [])
+        except RecursionError as problem:
+            raise too_much("some hundred folders in each other") from problem
+
+    def public(self, name):
+        """Whether all may read what has this path."""
+        hidden = any(part.startswith(".") for part in name[len(self.static) :].split("/"))
+        return f"{name}/".startswith(f"{self.static}/") and not hidden
+
+    def on_the_way(self, name):
+        """Whether a path is the static folder, above it or below it."""
+        return f"{name}/".startswith(f"{self.static}/") or self.static.startswith(f"{name}/")
+
+    def visit(self, name, real, above):
+        """Note all that a folder holds. name: its path in the release; real: in the source.
+
+        above: the real paths of the folders that it lies in.
+        """
+        # Links to one folder from several others make many of it, without a file in any.
+        self.visited += 1
+        if self.visited > MOST_FILES:
+            raise too_much(f"{MOST_FILES} folders")
+        for entry in sorted(os.listdir(os.path.join(self.folder, real))):
+            self.note(f"{name}/{entry}".lstrip("/"), f"{real}/{entry}".lstrip("/"), [*above, real])
+
+    def note(self, name, real, above):
+        """Note a file or a link; look into a folder."""
+        path = os.path.join(self.folder, real)
+        if os.path.islink(path):
+            where = self.target(name, real, above)
+            if where is None:
+                if os.path.basename(name) not in LEFT_OUT:
+                    self.add(name, path)
+                return
+            real, path = where, os.path.join(self.folder, where)
+        mode = os.lstat(path).st_mode
+        if stat.S_ISDIR(mode):
+            if os.path.basename(name) not in LEFT_OUT:
+                self.visit(name, real, above)
+        elif not stat.S_ISREG(mode):
+            raise Refusal(f"tornado_app_source: {name} is neither a file, a folder nor a link.")
+        elif not name.endswith(".pyc"):
+            self.add(name, path)
+
+    def add(self, name, path):
+        """Note one file or link."""
+        self.found[name] = path
+        if len(self.found) > MOST_FILES:
+            raise too_much(f"{MOST_FILES} files")
+
+    def target(self, name, real, above):
+        """Where a link leads, if that takes its place; None: it stays what it is."""
+        says = os.readlink(os.path.join(self.folder, real))
+        link = f"tornado_app_source: the link {name}"
+        try:
+            where = resolve(self.folder, real)
+        except Astray as problem:
+            raise Refusal(
+                f"{link} leads {problem} the source (to {says}). A release holds all that it needs."
+            ) from problem
+        if where.split("/")[0] == RESERVED:
+            raise Refusal(f"{link} leads to {RESERVED} (to {says}), a name kept for us.")
+        # As "x -> ." does, and one that is reached through another: without end for whoever follows.
+        if where in above:
+            raise Refusal(f"{link} leads to a folder that holds it (to {says}). Links go in no circle.")
+        there = os.path.lexists(os.path.join(self.folder, where)) and not LEFT_OUT & set(where.split("/"))
+        return where if there and self.on_the_way(name) else None
+
+
+class Hashing:
+    """A file that is read once: into the tar file, and into the digest."""
+
+    def __init__(self, file, *digests):
+        self.file, self.digests = file, digests
+
+    def read(self, size=-1):
+        """As a file's."""
+        data = self.file.read(size)
+        for one in self.digests:
+            one.update(data)
+        return data
+
+
+def tar_entry(name, path, tree, group):
+    """What the tar file and the id know of one file or link."""
     info = tarfile.TarInfo(name)
-    info.uname = info.gname = "root"
+    info.uname, info.gname = "root", group
     status = os.lstat(path)
     info.mtime = int(status.st_mtime)
     if stat.S_ISLNK(status.st_mode):
         info.type, info.linkname = tarfile.SYMTYPE, os.readlink(path)
-        target = os.path.normpath(os.path.join(os.path.dirname(name), info.linkname))
-        if os.path.isabs(info.linkname) or target.startswith(".."):
-            raise Refusal(
-                f"tornado_app_source: the link {name} leads out of the source"
-                f" (to {info.linkname}). A release holds all that it needs."
-            )
-        return info, b""
-    if not stat.S_ISREG(status.st_mode):
-        raise Refusal(f"tornado_app_source: {name} is neither a file, a folder nor a link.")
-    with open(path, "rb") as file:
-        content = file.read()
-    info.mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
-    info.size = len(content)
-    return info, content
+        return info
+    mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
+    info.mode = mode if tree.public(name) else mode & 0o750
+    info.size = status.st_size
+    return info
 
 
-def own_entry(name, content, group="root", mode=0o644):
+def own_entry(name, content, group, mode=0o640):
     """One of the files below .release/."""
     info = tarfile.TarInfo(f"{RESERVED}/{name}")
     info.uname, info.gname, info.mode, info.size = "root", group, mode, len(content)
     return info, content
 
 
-def folders(entries, group):
-    """The folders that some entries lie in, so that no umask of the host decides on them."""
-    names = {os.path.dirname(info.name) for info, _content in entries}
-    for name in list(names):
+def folders(names, tree, group):
+    """The folders that some files lie in, so that no umask of the host decides on them."""
+    found = set()
+    for name in map(os.path.dirname, names):
         while name:
-            names.add(name)
+            found.add(name)
             name = os.path.dirname(name)
-    for name in sorted(names - {""}):
+    for name in sorted(found):
         info = tarfile.TarInfo(name)
-        info.type, info.uname, info.gname, info.mode = tarfile.DIRTYPE, "root", "root", 0o755
-        if name == f"{RESERVED}/secrets":
-            info.gname, info.mode = group, 0o750
-        yield info, b""
+        info.type, info.uname, info.gname = tarfile.DIRTYPE, "root", group
+        # One may go through what lies above the static files, and see nothing.
+        info.mode = 0o755 if tree.public(name) else 0o751 if tree.on_the_way(name) else 0o750
+        yield info
 
 
-def requirement_lines(path, seen=None):
-    """The lines of a requirements file and of those that it includes."""
+def requirement_lines(tree, path, seen=None):
+    """The lines of a requirements file and of those in its source that it includes."""
     seen = set() if seen is None else seen
     if path in seen or not os.path.isfile(path):
         return []
@@ -239,8 +347,9 @@ def requirement_lines(path, seen=None):
             lines.append(line)
             included = re.match(r"\s*(?:-r|--requirement|-c|--constraint)[ =]*(\S+)", line)
             if included:
-                other = os.path.join(os.path.dirname(path), included[1])
-                lines += requirement_lines(other, seen)
+                other = os.path.realpath(os.path.join(os.path.dirname(path), included[1]))
+                if other.startswith(f"{tree}/"):
+                    lines += requirement_lines(tree, other, seen)
     return lines
 
 
@@ -248,7 +357,7 @@ def digest(*parts):
     """12 hexadecimal digits of SHA-256 over the parts, each with its length."""
     total = hashlib.sha256()
     for part in parts:
-        data = part if isinstance(part, bytes) else part.encode()
+        data = part if isinstance(part, bytes) else os.fsencode(part)
         total.update(b"%d:" % len(data) + data)
     return total.hexdigest()[:12]
 
@@ -259,12 +368,6 @@ def wheel_digests(folder):
         with open(os.path.join(folder, name), "rb") as file:
             yield name
             yield hashlib.file_digest(file, "sha256").digest()
-
-
-def sealed(secrets):
-    """Stand for the secrets in the id, which is public: too slow to be guessed from it."""
-    text = json.dumps(secrets, sort_keys=True).encode()
-    return hashlib.scrypt(text, salt=b"tornado_app release", n=2**14, r=8, p=1)
 
 
 def check_main(tree, main):
@@ -282,59 +385,74 @@ def check_main(tree, main):
         )
 
 
+def write_code(packed, tree, group):
+    """Write the source into the tar file, each file read once; the digest of all of it."""
+    total, size = hashlib.sha256(), 0
+    for name, path in sorted(tree.found.items()):
+        info = tar_entry(name, path, tree, group)
+        size += info.size
+        if size > MOST_BYTES:
+            raise too_much(f"{MOST_BYTES >> 30} GiB")
+        for part in (info.name, str(info.mode), info.linkname):
+            total.update(b"%d:" % len(os.fsencode(part)) + os.fsencode(part))
+        total.update(b"%d:" % info.size)
+        if info.issym():
+            packed.addfile(info)
+            continue
+        # Never through a link that came since, and never waiting for a pipe.
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            packed.addfile(info, Hashing(file, total))
+    return total.hexdigest()
+
+
 def pack(module, scratch):
     """Write the tar file; what the module returns."""
-    params, settings = module.params, module.params["settings"]
-    tree, origin = find_tree(module, scratch)
-    if os.path.lexists(os.path.join(tree, RESERVED)):
+    params, group = module.params, module.params["group"]
+    folder, origin = find_tree(module, scratch)
+    if os.path.lexists(os.path.join(folder, RESERVED)):
         raise Refusal(f"tornado_app_source: the source has a {RESERVED}, a name kept for us.")
-    check_main(tree, settings["main"])
-    code = [tar_entry(name, path) for name, path in list_tree(tree)]
-    code_digest = digest(
-        *(part for info, content in code for part in (info.name, str(info.mode), info.linkname, content))
-    )
+    check_main(folder, params["settings"]["main"])
+    tree = Tree(folder, params["static"])
 
-    requirements = os.path.join(tree, params["requirements"])
-    if not os.path.isfile(requirements):
+    requirements = os.path.join(folder, params["requirements"])
+    own_requirements = not os.path.isfile(requirements)
+    if own_requirements:
         requirements = params["default_requirements"]
-    lines = requirement_lines(requirements)
-    # A requirement that is part of the source changes with any of its files.
-    local = any(re.match(r"\s*(-e|--editable|\.|/|file:)", line) for line in lines)
-    wheels = os.path.expanduser(params["wheels"])
-    venv = digest(params["python"], "\n".join(lines), code_digest if local else "", *wheel_digests(wheels))
-
-    public = {key: value for key, value in settings.items() if key != "secrets"}
-    own = [own_entry("settings.json", json.dumps(public, sort_keys=True).encode(), params["group"], 0o640)]
+    lines = requirement_lines(folder, requirements)
+    own = [own_entry("settings.json", json.dumps(params["settings"], sort_keys=True).encode(), group)]
     for name in sorted(os.listdir(params["runtime"])):
         if name.endswith(".py"):
             with open(os.path.join(params["runtime"], name), "rb") as file:
-                own.append(own_entry(name, file.read()))
-    if requirements == params["default_requirements"]:
+                own.append(own_entry(name, file.read(), group))
+    if own_requirements:
         with open(requirements, "rb") as file:
-            own.append(own_entry("requirements.txt", file.read()))
-    secrets = [
-        own_entry(f"secrets/{name}", str(text).encode(), params["group"], 0o640)
-        for name, text in sorted(settings["secrets"].items())
-    ]
-    link, _nothing = own_entry("venv", b"")
-    link.type, link.linkname = tarfile.SYMTYPE, f"../../../venvs/{venv}"
+            own.append(own_entry("requirements.txt", file.read(), group))
 
-    release = digest(
-        code_digest,
-        venv,
-        *(part for info, content in own for part in (info.name, content)),
-        sealed(settings["secrets"]),
-    )
-    with tarfile.open(params["destination"], "w:gz", compresslevel=1) as packed:
-        entries = [*code, *own, *secrets, (link, b"")]
-        for info, content in [*folders(entries, params["group"]), *entries]:
-            packed.addfile(info, io.BytesIO(content))
-    own_requirements = requirements == params["default_requirements"]
+    try:
+        with tarfile.open(params["destination"], "w:gz", compresslevel=1) as packed:
+            for info in folders([*tree.found, f"{RESERVED}/settings.json"], tree, group):
+                packed.addfile(info)
+            code_digest = write_code(packed, tree, group)
+            # A requirement that is part of the source changes with any of its files.
+            local = any(re.match(r"\s*(-e|--editable|\.|/|file:)", line) for line in lines)
+            wheels = wheel_digests(os.path.expanduser(params["wheels"]))
+            venv = digest(params["python"], "\n".join(lines), code_digest if local else "", *wheels)
+            for info, content in own:
+                packed.addfile(info, io.BytesIO(content))
+            link, _nothing = own_entry("venv", b"", group)
+            link.type, link.linkname = tarfile.SYMTYPE, f"../../../venvs/{venv}"
+            packed.addfile(link)
+    except OSError as problem:
+        raise Refusal(
+            f"tornado_app_source: {origin} can't be read ({problem}). Try again when nothing writes to it."
+        ) from problem
+    files = (part for info, content in own for part in (info.name, content))
     return {
-        "id": release,
+        "id": digest(code_digest, venv, *files, params["seal"]),
         "venv": venv,
         "origin": origin,
         "requirements": ".release/requirements.txt" if own_requirements else params["requirements"],
+        "editable": any(re.match(r"\s*(-e|--editable)", line) for line in lines),
     }
 
 
@@ -351,6 +469,8 @@ def main():
             "runtime": path,
             "group": needed,
             "settings": {"type": "dict", "required": True},
+            "seal": text,
+            "static": {"type": "str", "default": "static"},
             "requirements": needed,
             "default_requirements": path,
             "wheels": text,

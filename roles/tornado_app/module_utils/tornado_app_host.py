@@ -166,6 +166,12 @@ def system_python():
     return f"{words[0]} {version}"
 
 
+def stamped(venv):
+    """Whether an environment has its stamp, and of root: a build can write one of its own."""
+    stamp = f"{venv}/.complete"
+    return os.path.lexists(stamp) and os.lstat(stamp).st_uid == os.geteuid()
+
+
 def complete_releases(home, venvs):
     """The releases that have all they need, the youngest first: id, and the venv's."""
     found = []
@@ -186,7 +192,7 @@ def look(name):
     link = f"{home}/current"
     current = os.path.basename(os.readlink(link)) if os.path.islink(link) else ""
     folders = glob.glob(f"{home}/venvs/*")
-    venvs = [os.path.basename(path) for path in folders if os.path.exists(f"{path}/.complete")]
+    venvs = [os.path.basename(path) for path in folders if stamped(path)]
     releases, entries = complete_releases(home, venvs), history(home)
     owed = f"{home}/after-activation.owed"
     taken = [entry for entry in entries if entry["event"] != "refused"]
