@@ -5,8 +5,6 @@ import contextlib
 import gzip
 import json
 import re
-import select
-import socket
 import ssl
 import time
 
@@ -64,15 +62,6 @@ def test_what_is_for_no_site_has_them_tell_nothing_but_https(client, host, statu
     assert "nginx/" not in text
 
 
-def test_what_comes_without_tls_is_told_nothing_of_it(client):
-    with socket.create_connection(("127.0.0.1", client.ports["https"]), timeout=10) as connection:
-        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        text = b"".join(iter(lambda: connection.recv(65536), b"")).decode().lower()
-    assert text.startswith("http/1.1 400 ")
-    assert HSTS not in text
-    assert "nginx/" not in text
-
-
 SPOILT = b"\x1b]0;spoilt\x07\x9b31m\xc2\x9b31m"
 
 
@@ -117,15 +106,18 @@ def test_one_client_does_not_fill_the_disk_with_bodies(client, host):
             )
             with contextlib.suppress(ConnectionError, ssl.SSLEOFError):
                 slow[-1].sendall(head.encode() + b"\r\n" * (number % 2) + b"y" * 60_000)
-        time.sleep(1)
-        answered = select.select(slow, [], [], 0)[0]
+            slow[-1].settimeout(0.1)
+        answered = []
+        for one in slow:
+            with contextlib.suppress(TimeoutError):
+                answered.append(one.recv(12))
         # Their files have no names any more, so the workers tell what they are.
         found = host.check_output(
             "find /proc/*/fd -lname '/var/lib/nginx/body/*' -exec stat -L --format=%s {} +"
         )
         assert 32 * 30_000 < sum(map(int, found.split())) < 32 * 100_000
         assert len(answered) == len(slow) - 32
-        assert all(one.recv(12) == b"HTTP/1.1 429" for one in answered)
+        assert set(answered) == {b"HTTP/1.1 429"}
         # It reads on, and sends what is small.
         assert client.ask("/").status == 200
         assert client.ask("/", method="POST", body=b"x" * 9_000).status == 200
