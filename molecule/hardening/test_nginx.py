@@ -1,5 +1,8 @@
 """What nginx can do on the host and what not: its own sandbox, in which it does all it has to."""
 
+import socket
+import time
+
 import pytest
 
 FOREIGN = "/etc/nginx/conf.d/foreign.conf"
@@ -73,6 +76,51 @@ def test_nginx_comes_out_of_it_well(client, host, eventually, processes, how):
     assert eventually(lambda: len(processes()) == len(before) and not set(processes()[1:]) & set(before))
     assert (processes()[0] == before[0]) == (how == "reload")
     assert client.ask("/healthz").status == 200
+
+
+def test_a_killed_master_costs_nobody_what_is_under_way(client, host, eventually, processes):
+    before = processes()
+    refused = []
+    with client.connect("https", "localhost") as half:
+        half.sendall(b"POST /request/slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n1234")
+        host.check_output(f"nohup sh -c 'sleep 1; kill -KILL {before[0]}' > /dev/null 2>&1 &")
+        end = time.monotonic() + 4
+        # It has 3 s from one part of its body to the next.
+        rest = time.monotonic() + 2.5
+        while time.monotonic() < end:
+            try:
+                socket.create_connection(("127.0.0.1", client.ports["http"]), timeout=5).close()
+                assert client.ask("/healthz").status == 200
+            except OSError:
+                refused.append(time.monotonic())
+            if rest and time.monotonic() > rest:
+                half.sendall(b"56789")
+                rest = 0
+        assert half.recv(12) == b"HTTP/1.1 200"
+    print(len(refused), "refused within", refused[-1] - refused[0] if refused else 0)
+    # 0.05 to 0.25 s where the machine has nothing else to do.
+    assert not refused or refused[-1] - refused[0] < 1.2
+    assert eventually(lambda: len(processes()) == len(before) and not set(processes()) & set(before))
+    # Nobody is left of the old ones, and whoever stops nginx stops all of it.
+    assert eventually(lambda: not set(host.check_output("pgrep nginx").split()) & set(before))
+    host.check_output("kill -STOP $(cat /run/nginx.pid); systemctl stop nginx")
+    try:
+        assert host.run("pgrep nginx").rc == 1
+    finally:
+        host.check_output("systemctl start nginx")
+    assert client.ask("/healthz").status == 200
+
+
+def test_a_configuration_that_does_not_start_leaves_the_workers_of_a_killed_master_at_work(
+    client, host, eventually
+):
+    host.check_output(f"echo nonsense > {FOREIGN}; kill -KILL $(cat /run/nginx.pid); sleep 3")
+    try:
+        assert client.ask("/healthz").status == 200
+    finally:
+        host.check_output(f"rm {FOREIGN}")
+    assert eventually(lambda: host.run("systemctl is-active nginx").stdout == "active\n")
+    assert eventually(lambda: client.ask("/healthz").status == 200)
 
 
 def test_its_logs_are_rotated(client, host, eventually):

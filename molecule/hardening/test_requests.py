@@ -125,6 +125,62 @@ TAKEN = {
 }
 
 
+# Paths that nginx and the app would take for two. Where the app sees what a rule is about, nginx did not.
+TWO_PATHS = [
+    "/request/secret/x/../../",
+    "/request/secret/%2e%2e/",
+    "/request/secret/%2E%2e%2f",
+    "/request/secret/.%2e/x",
+    "/request/secret/..%2f..%2f..%2f",
+    "/request/secret/..%5c..",
+    "/request/secret\\..\\..\\x",
+    "/request/secret/..",
+    "/request/secret/%2e%2e?x",
+    "/request/./it",
+    "/request/it/.",
+    "/request/x#/../secret",
+    "/request/it#x",
+    "/request/it?a#b",
+    "https://SITE/request/secret/../it",
+    "/request/\xfc@b",
+    "/request/\xc3\xbc@b/x",
+    "/request/secre\xf4",
+    "/request/it%0aInjected",
+    "/request/it%1b[31m",
+    "/request/it%7f",
+    "/request/it%c2%9b31m",
+    "//request/secret",
+    "/request//secret/x",
+    "/request/%73ecret",
+    "/request%2fsecret/x",
+    "/request/secret%2fx",
+    "/request/secret%2F",
+    "/request/%c3%bc@b%2fx",
+]
+# What stays outside by its rule; and what is nobody's but the app's, which gets it as it was sent.
+GUARDED = [
+    "/request/secret",
+    "/request/secret/",
+    "/request/secret/x",
+    "/request/secret?x",
+    "/request/secret/a%2Fb",
+]
+GUARDED += ["/request/%C3%BC@b", "/request/%c3%bc%40b/x", "https://SITE/request/secret"]
+ONE_PATH = [
+    "/request/proxy/http%3A%2F%2Fexample.org%2Fa",
+    "/request/a//b///c",
+    "/request/.well-known/..a/b../...",
+    "/request/%252e%252e/",
+    "/request/%C3%9C/%E4%BD%A0%E5%A5%BD",
+    "/request/a;b=c/..;/d",
+    "/request/secrets",
+    "/request/Secret",
+    "/request/it?back=/../%2e%2e/%0a",
+    "/request/it?q=\xc3\xbc",
+    "/request/a%20b+c%25",
+]
+
+
 def answers(connection, data):
     """Send bytes as they are: all that comes back until nginx closes the connection."""
     found = b""
@@ -197,6 +253,62 @@ def test_what_is_forwarded_is_one_request(client, heard, eventually, name, site)
 
 
 @pytest.mark.parametrize("site", SITES)
+@pytest.mark.parametrize("path", TWO_PATHS)
+def test_a_path_that_could_be_two_ends_at_nginx(client, heard, path, site):
+    heard()
+    request = get(start=f"GET {path} HTTP/1.1").replace(b"SITE", site.encode())
+    assert statuses(answers(client.connect("https", site), request)) == [400]
+    assert heard() == []
+
+
+@pytest.mark.parametrize("site", SITES)
+@pytest.mark.parametrize("path", GUARDED)
+def test_a_rule_is_for_its_path_as_browsers_spell_it(client, heard, path, site):
+    heard()
+    request = get(start=f"GET {path} HTTP/1.1").replace(b"SITE", site.encode())
+    assert statuses(answers(client.connect("https", site), request)) == [403]
+    assert heard() == []
+
+
+@pytest.mark.parametrize("site", SITES)
+@pytest.mark.parametrize("path", ONE_PATH)
+def test_any_other_path_reaches_the_app_byte_for_byte(client, path, site):
+    request = get(start=f"GET {path} HTTP/1.1").replace(b"SITE", site.encode())
+    found = answers(client.connect("https", site), request)
+    assert statuses(found) == [200]
+    assert json.loads(found.partition(b"\r\n\r\n")[2])["uri"] == path
+
+
+def frame(kind, flags, stream, payload=b""):
+    """A frame of HTTP/2."""
+    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        b"/request/secret/x/../../",
+        b"/request/secret/..%2f..%2f",
+        b"//request/secret",
+        b"/request/x#/../secret",
+    ],
+)
+def test_a_path_that_could_be_two_ends_at_nginx_in_http2_too(client, heard, path):
+    heard()
+    head = b"\x82\x87\x04" + bytes([len(path)]) + path + b"\x01\x09localhost"
+    context = client.context()
+    context.set_alpn_protocols(["h2"])
+    plain = socket.create_connection(("127.0.0.1", client.ports["https"]), timeout=10)
+    with context.wrap_socket(plain, server_hostname="localhost") as connection:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0) + frame(1, 5, 1, head))
+        found = b""
+        while b"</html>" not in found:
+            found += connection.recv(65536)
+    assert b"<h1>400 Bad Request</h1>" in found
+    assert heard() == []
+
+
+@pytest.mark.parametrize("site", SITES)
 def test_nothing_that_a_client_claims_about_itself_reaches_the_app(client, site):
     names = [
         "Real-IP",
@@ -204,6 +316,14 @@ def test_nothing_that_a_client_claims_about_itself_reaches_the_app(client, site)
         *(f"Forwarded-{name}" for name in ("For", "Proto", "Host", "Port", "Server")),
     ]
     names = [f"X-{name}" for name in [*names, "Request-ID"]] + ["Forwarded", "Proxy"]
+    names += [
+        "X-Forwarded-Prefix",
+        "X-Forwarded-Scheme",
+        "X-Forwarded-Ssl",
+        "X-Forwarded-Path",
+        "X-Client-IP",
+    ]
+    names += ["X-Original-URL", "X-Rewrite-URL", "X-Original-Host", "X-Host", "Front-End-Https"]
     names += [name.replace("-", "_") for name in names] + ["X-Real_IP", "x-real-ip"]
     claims = [(name, value) for name in names for value in (CLAIM, f"for={CLAIM}, {CLAIM}")]
     others = [("X-XSRFToken", "a"), ("X-CSRFToken", "b")]
@@ -214,11 +334,6 @@ def test_nothing_that_a_client_claims_about_itself_reaches_the_app(client, site)
     assert CLAIM not in str(after)
     more = {"X-Csrftoken", "X-Xsrftoken"}
     assert {name for name, _value in after["headers"]} == {name for name, _value in before["headers"]} | more
-
-
-def frame(kind, flags, stream, payload=b""):
-    """A frame of HTTP/2."""
-    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
 
 
 def test_who_opens_and_resets_streams_without_end_is_cut_off(client):

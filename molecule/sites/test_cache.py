@@ -1,5 +1,10 @@
 """What nginx keeps for the app, for whom, and for how long."""
 
+import contextlib
+import json
+import re
+import socket
+import struct
 import threading
 import time
 
@@ -23,7 +28,7 @@ def ask(client):
 @pytest.fixture
 def page(request):
     """The address of a page that no other test asks for."""
-    return f"/kept/{request.node.name.replace('[', '-').replace(']', '')}-{time.time()}"
+    return f"/kept/{re.sub('[^a-z0-9]', '-', request.node.name)}-{time.time()}"
 
 
 def test_what_the_app_marks_is_asked_for_once(ask, page):
@@ -56,6 +61,106 @@ def test_who_has_signed_in_neither_leaves_nor_gets_a_kept_answer(ask, page, head
 def test_a_cookie_is_one_whatever_its_value(ask, page):
     zero = [("Cookie", "0")]
     assert ask(f"{page}?{MARKED}", headers=zero) != ask(f"{page}?{MARKED}", headers=zero)
+
+
+FORM = b"name=evil"
+PARTS = {
+    "a body": ([b"Content-Length: 9"], FORM),
+    "a body of 0": ([b"Content-Length: 1"], b"0"),
+    "chunks": ([b"Transfer-Encoding: chunked"], b"9\r\n" + FORM + b"\r\n0\r\n\r\n"),
+    "a large body": ([b"Content-Length: 50000"], b"x" * 50_000),
+    "a type of no body": ([b"Content-Type: application/x-www-form-urlencoded"], b""),
+    "another method": ([b"X-HTTP-Method-Override: DELETE"], b""),
+    "another method, of 0": ([b"X-HTTP-Method: 0"], b""),
+    "another method, second": ([b"X-Method-Override:", b"X-Method-Override: PUT"], b""),
+    "a key": ([b"X-Api-Key: mine"], b""),
+    "a token": ([b"X-XSRFToken: mine"], b""),
+    "two cookies": ([b"Cookie:", b"Cookie: a=b"], b""),
+    "a language": ([b"Accept-Language: tlh"], b""),
+    "two languages": ([b"Accept-Language: ", b"Accept-Language: tlh"], b""),
+    "a form of answer": ([b"Accept: application/json"], b""),
+    "two forms of answer": ([b"Accept: text/html", b"Accept: application/json"], b""),
+    "a coding": ([b"Accept-Encoding: br"], b""),
+    "another site": ([b"Origin: https://evil.example"], b""),
+    "a script": ([b"X-Requested-With: XMLHttpRequest"], b""),
+    "a part of a page": ([b"HX-Request: true"], b""),
+    "what would be two values": ([b"Accept: a|b", b"Accept-Language: c"], b""),
+    "a part of an answer": ([b"Range: bytes=0-3"], b""),
+    "a condition": ([b'If-None-Match: "a"', b"If-Range: x"], b""),
+    "another host": ([b"X-Forwarded-Host: evil.example", b"X-Host: evil.example"], b""),
+    "another path": ([b"X-Original-URL: /evil", b"X-Forwarded-Prefix: /evil"], b""),
+    "another scheme": ([b"X-Forwarded-Proto: http", b"X-Forwarded-Ssl: off", b"Front-End-Https: off"], b""),
+}
+SEEN = (
+    "Accept",
+    "Content",
+    "X-Http",
+    "X-Method",
+    "X-Api",
+    "X-Xsrf",
+    "Cookie",
+    "Origin",
+    "X-Requested",
+    "Hx-",
+    "Range",
+    "If-",
+)
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_nobody_decides_what_others_get(client, page, name):
+    target = f"{page}?{MARKED}"
+    lines, body = PARTS[name]
+    head = [f"GET {target} HTTP/1.1".encode(), b"Host: localhost", b"Connection: close", *lines, b"", b""]
+    with client.connect("https", "localhost") as connection:
+        connection.sendall(b"\r\n".join(head) + body)
+        first = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert b"HTTP/1.1 200 " in first
+    answer = client.ask(target)
+    said = json.loads(answer.body)
+    assert answer.status == 200
+    assert said["body"] == 0
+    assert [name for name in said["headers"] if name.startswith(SEEN)] == []
+    assert "evil" not in str(said)
+    # It is kept, and stays what it is.
+    assert client.ask(target).body == answer.body
+
+
+def test_nobody_decides_over_http2_either(client, page):
+    # A body whose length nobody says, which no header tells of.
+    def frame(kind, flags, payload=b""):
+        return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, kind != 4) + payload
+
+    path = f"{page}?{MARKED}".encode()
+    head = b"\x82\x87\x04" + bytes([len(path)]) + path + b"\x01\x09localhost"
+    context = client.context()
+    context.set_alpn_protocols(["h2"])
+    plain = socket.create_connection(("127.0.0.1", client.ports["https"]), timeout=10)
+    with context.wrap_socket(plain, server_hostname="localhost") as connection:
+        connection.sendall(
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0) + frame(1, 4, head) + frame(0, 1, FORM)
+        )
+        connection.settimeout(2)
+        found = b""
+        with contextlib.suppress(TimeoutError):
+            while b'"body"' not in found:
+                found += connection.recv(65536)
+    assert b'"body": 9' in found
+    assert json.loads(client.ask(path.decode()).body)["body"] == 0
+
+
+def test_a_question_for_the_head_leaves_the_whole_answer(ask, client, page):
+    target = f"{page}?{MARKED}"
+    assert client.ask(target, method="HEAD").status == 200
+    assert len(ask(target)) > 100
+
+
+def test_what_failed_for_one_is_not_kept_for_others(client, page):
+    for status, kept in ((400, False), (403, False), (500, False), (404, True), (301, True)):
+        target = f"{page}{status}?{MARKED}&status={status}"
+        answers = [client.ask(target) for _time in range(2)]
+        assert [one.status for one in answers] == [status] * 2
+        assert (answers[0].body == answers[1].body) is kept, status
 
 
 def test_addresses_do_not_share_an_answer(ask, page):
@@ -107,14 +212,16 @@ def test_the_old_one_serves_while_the_app_is_away(ask, page, host):
 def test_what_is_purged_is_asked_for_anew_and_nothing_else(ask, page, client, playbook):
     here = f"https://localhost:{client.ports['https']}"
     targets = [f"{page}?{MARKED}", f"{page}/below?{MARKED}", f"{page}/below?{MARKED}&say=Vary:Accept"]
+    # The same page for an app that takes a part of the path as an argument.
+    targets.append(f"{page}/%62elow?{MARKED}")
     before = [ask(target) for target in targets]
     assert playbook("playbooks/purge.yml", "-e", f"nginx_proxy_purge={here}{targets[0]}")[0] == 0
     after = [ask(target) for target in targets]
-    assert [one == other for one, other in zip(before, after, strict=True)] == [False, True, True]
+    assert [one == other for one, other in zip(before, after, strict=True)] == [False, True, True, True]
     code, said = playbook("playbooks/purge.yml", "-e", f"nginx_proxy_purge={here}{page}/*")
     assert (code, "changed=1" in said) == (0, True)
     again = [ask(target) for target in targets]
-    assert [one == other for one, other in zip(after, again, strict=True)] == [True, False, False]
+    assert [one == other for one, other in zip(after, again, strict=True)] == [True, False, False, False]
     code, said = playbook("playbooks/purge.yml", "-e", "nginx_proxy_purge=everything")
     assert code != 0
     assert "nginx_proxy_purge: 'everything' won't do." in said

@@ -1,6 +1,9 @@
 """What changes a running site, and what must not. Last, since it changes the host."""
 
+import base64
+import contextlib
 import json
+import re
 import shutil
 import threading
 import time
@@ -39,6 +42,13 @@ def test_maintenance_closes_the_sites_with_a_page_and_opens_them_again(client, h
     assert client.ask("/healthz").status == client.ask("/alive", host=GUARDED).status == 200
     assert client.ask("/healthz", host=GUARDED).status == 503
     assert client.ask("/", scheme="http").status == 308
+    # And at no other that nginx would take for it.
+    for target in ("/x/../healthz", "/x/..%2fhealthz", "/x#/../healthz"):
+        assert client.ask(target).status == 400
+    others = ("//healthz", "/%68ealthz", "/HEALTHZ", "/healthz/", "/healthz/x", "/healthz%3f")
+    for target in (*others, "/.TORNADOES/maintenance.html", "/.well-known/acme-challenge/x"):
+        assert client.ask(target).status == 503
+    assert client.ask("/healthz?deep").status == 200
     opening = ("playbooks/maintenance.yml", "-e", "nginx_proxy_maintenance=off")
     assert playbook(*opening, "-e", "nginx_proxy_maintenance_site=localhost")[0] == 0
     assert client.ask("/").status == 200
@@ -92,11 +102,35 @@ def test_a_reboot_after_a_refusal_comes_up_with_the_old_configuration(client, ho
     assert eventually(lambda: client.ask("/").status == 200, seconds=60)
 
 
+@pytest.mark.parametrize("day", ["+1 day", "-1 day"])
+def test_a_clock_that_was_set_makes_no_run_reload_nginx(host, playbook, day):
+    # The host's clock is this machine's as well: the files' times move instead, the other way.
+    touch = f"-exec touch --no-dereference --date='{day}' {{}} +"
+    host.check_output(
+        f"find -L /etc/nginx /etc/systemd/system/nginx.service.d {touch}; systemctl daemon-reload"
+    )
+    host.check_output(f"find /etc/nginx {touch}; touch --date='{day}' /run/nginx.pid")
+    before = workers(host)
+    assert "changed=0" in playbook(PUBLISH)[1]
+    assert workers(host) == before
+
+
+def test_what_a_killed_run_has_not_let_nginx_read_is_read_whatever_the_clock_says(host, playbook):
+    host.check_output("touch --date='-10 years' /etc/nginx/certificates/localhost/unread")
+    before = workers(host)
+    assert "changed=1" in playbook(PUBLISH)[1]
+    assert workers(host) != before
+    assert "changed=0" in playbook(PUBLISH)[1]
+    host.check_output("touch /etc/nginx/unread")
+    assert "changed=1" in playbook(PUBLISH)[1]
+    assert "changed=0" in playbook(PUBLISH)[1]
+
+
 def test_a_hand_edit_and_a_foreign_file_are_named(client, host, playbook):
     edited = host.check_output("realpath /etc/nginx/nginx.conf").replace("nginx.conf", "sites/localhost.conf")
-    time.sleep(1)
     host.check_output(f"sed -i 's/client_max_body_size .*/client_max_body_size 7m;/' {edited}")
     host.check_output("touch $(dirname $(realpath /etc/nginx/nginx.conf))/sites/mine.conf")
+    host.check_output(f"touch --date='-1 day' {edited}")
     host.check_output("printf 'map $uri $mine { default 1; }\n' > /etc/nginx/conf.d/mine.conf")
     code, output = playbook(PUBLISH)
     said = " ".join(output.split())
@@ -182,6 +216,76 @@ def test_a_balancer_is_believed_where_it_is_listed(client, host, playbook, event
     (line,) = eventually(logged)
     assert (line["request_id"], line["address"], line["status"]) == ("given-1", "203.0.113.9", 200)
     assert line["seconds"] >= 0
+
+
+def test_lines_of_the_log_are_json_whatever_was_sent(client, host):
+    size = host.file("/var/log/nginx/access.log").size
+    every = bytes(number for number in range(1, 256) if number not in b"\r\n")
+    good = "ü你😀".encode()
+    requests = [
+        [b"GET /json?bytes=" + every[33:].replace(b"#", b"") + b" HTTP/1.1", b"Host: localhost"],
+        [b"GET /json?good=" + good + b" HTTP/1.1", b"Host: localhost", b"User-Agent: " + good],
+        *(
+            [b"GET /json HTTP/1.1", b"Host: localhost", name + b": " + every]
+            for name in (b"Referer", b"User-Agent")
+        ),
+        [b"GET /json HTTP/1.1", b"Host: localhost", b"Authorization: Basic " + base64.b64encode(b"\n\xff:x")],
+        [b"GET /json HTTP/1.1", b"Host: \xff\xfe"],
+        [b"GET /json HTTP/1.1", b"Host: localhost", b'User-Agent: ","agent":"\x1b\xed\xa0\x80'],
+        [b"\xff\xfe /json HTTP/1.1", b"Host: localhost"],
+        [b"GET /json\xc0\xae HTTP/1.1", b"Host: localhost"],
+        [b"GET /json HTTP/1.1", b"Host: localhost", b"X-Request-ID: \xff", b"X-Forwarded-For: \xff"],
+    ]
+    for lines in requests:
+        with client.connect("https", "localhost") as connection:
+            connection.sendall(b"\r\n".join(lines) + b"\r\nConnection: close\r\n\r\n")
+            assert connection.recv(9) == b"HTTP/1.1 "
+            time.sleep(0.3)  # five in a second are let in
+    written = base64.b64decode(
+        host.check_output(f"tail --bytes=+{size + 1} /var/log/nginx/access.log | base64")
+    )
+    lines = [json.loads(line) for line in written.decode("utf-8").splitlines()]
+    assert len(lines) == len(requests)
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", written.decode())
+    assert (lines[1]["agent"], lines[1]["uri"]) == (good.decode(), f"/json?good={good.decode()}")
+    assert {one["agent"] for one in lines} == {"", good.decode(), "(not UTF-8)"}
+
+
+def statuses(client, addresses, lines):
+    """What a request that never ends is answered from each address at the same time; None while it waits."""
+    found = []
+    with contextlib.ExitStack() as stack:
+        for address in addresses:
+            connection = stack.enter_context(client.connect("https", "localhost"))
+            head = ["POST / HTTP/1.1", "Host: localhost", f"X-Forwarded-For: {address}", *lines, "", ""]
+            connection.sendall("\r\n".join(head).encode())
+            connection.settimeout(0.3)
+            try:
+                found.append(int(connection.recv(12)[9:]))
+            except TimeoutError:
+                found.append(None)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("addresses", "clients"),
+    [
+        (["203.0.113.{}"], 7),
+        (["::ffff:203.0.113.{}"], 7),
+        (["2001:db8:0:1::{}"], 1),
+        (["2001:db8:0:2:{}::"], 1),
+        (["2001:db8:0:3:ffff:ffff:ffff:{}"], 1),
+        (["2001:0db8:0000:0004:0:0:0:{}"], 1),
+        (["2001:db8:0:5{}::1"], 7),
+        (["64:ff9b::203.0.113.{}"], 1),
+        (["2001:db8::a:a:{}"], 1),
+    ],
+)
+def test_a_network_of_ipv6_is_one_client(client, addresses, clients):
+    sources = [address.format(number) for address in addresses for number in range(1, 8)]
+    answered = statuses(client, sources, ["Content-Length: 9"])
+    # Four connections are let in from each.
+    assert answered == [None] * (7 if clients == 7 else 4) + [429] * (0 if clients == 7 else 3)
 
 
 def test_a_client_that_asks_too_often_is_told_so(client):

@@ -1,8 +1,12 @@
 """What a site does for its visitors, what it sends along, and whom it lets in."""
 
+import base64
 import contextlib
 import gzip
 import json
+import re
+import ssl
+import time
 
 import pytest
 from client import password
@@ -43,6 +47,95 @@ def test_every_answer_of_a_site_carries_its_headers(client, target, status, more
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["x-frame-options"] == "SAMEORIGIN"
     assert answer.headers["referrer-policy"] == "strict-origin-when-cross-origin"
+
+
+@pytest.mark.parametrize(
+    ("host", "status"), [("Host: other.example.org\r\n", 421), ("", 400), ("Host: a b\r\n", 400)]
+)
+def test_what_is_for_no_site_has_them_tell_nothing_but_https(client, host, status):
+    connection = client.connect("https", "localhost")
+    connection.sendall(f"GET / HTTP/1.1\r\n{host}Connection: close\r\n\r\n".encode())
+    text = b"".join(iter(lambda: connection.recv(65536), b"")).decode().lower()
+    assert text.startswith(f"http/1.1 {status} ")
+    assert f"{HSTS}: max-age=63072000\r\n" in text
+    assert "server: nginx\r\n" in text
+    assert "nginx/" not in text
+
+
+SPOILT = b"\x1b]0;spoilt\x07\x9b31m\xc2\x9b31m"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [b"GET /static/nowhere%0aspoilt%1b[31m HTTP/1.1"],
+        [b"GET /static/nowhere%c2%9b31mspoilt HTTP/1.1"],
+        [b"GET /static/nowhere" + SPOILT[-5:] + b"spoilt HTTP/1.1"],
+        [b"GET /static/nowhere?" + SPOILT + b" HTTP/1.1"],
+        [b"GET /static/nowhere HTTP/1.1", b"Referer: http://a/" + SPOILT],
+        [b"GET /static/nowhere HTTP/1.1", b"Referer: ", b"Referer: http://a/" + SPOILT],
+        [b"GET /admin HTTP/1.1", b"Authorization: Basic " + base64.b64encode(b"a\nspoilt" + SPOILT + b":b")],
+        [b"GET /static/nowhere HTTP/1.1", b"User-Agent: " + SPOILT, b'X-Forwarded-For: "' + SPOILT],
+        [b"GET /static/nowhere HTTP/1.1", b"Host: " + SPOILT],
+    ],
+    ids=str,
+)
+def test_no_visitor_writes_to_the_terminal_of_who_reads_the_logs(client, host, lines):
+    marks = {log: host.file(log).size for log in ("/var/log/nginx/error.log", "/var/log/nginx/access.log")}
+    connection = client.connect("https", GUARDED)
+    own = b"" if any(line.startswith(b"Host:") for line in lines) else b"Host: " + GUARDED.encode() + b"\r\n"
+    connection.sendall(b"\r\n".join(lines) + b"\r\n" + own + b"Connection: close\r\n\r\n")
+    assert re.match(rb"HTTP/1.1 4", b"".join(iter(lambda: connection.recv(65536), b"")))
+    for log, size in marks.items():
+        written = base64.b64decode(host.check_output(f"tail --bytes=+{size + 1} {log} | base64"))
+        assert not re.search(
+            rb"[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|(?<![\xc2-\xf4\x80-\xbf])[\x80-\x9f]", written
+        )
+        assert not re.search(rb"^spoilt", written, re.MULTILINE)
+
+
+def test_one_client_does_not_fill_the_disk_with_bodies(client, host):
+    # Eighty who say that they bring as much as may be, and dribble.
+    kinds = ["Content-Length: 100000", "Transfer-Encoding: chunked"]
+    with contextlib.ExitStack() as stack:
+        slow = []
+        for number in range(80):
+            slow.append(stack.enter_context(client.connect("https", "localhost")))
+            head = (
+                f"POST / HTTP/1.1\r\nHost: localhost\r\n{kinds[number % 2]}\r\n\r\n{'13880' * (number % 2)}"
+            )
+            with contextlib.suppress(ConnectionError, ssl.SSLEOFError):
+                slow[-1].sendall(head.encode() + b"\r\n" * (number % 2) + b"y" * 60_000)
+            slow[-1].settimeout(0.1)
+        answered = []
+        for one in slow:
+            with contextlib.suppress(TimeoutError):
+                answered.append(one.recv(12))
+        # Their files have no names any more, so the workers tell what they are.
+        found = host.check_output(
+            "find /proc/*/fd -lname '/var/lib/nginx/body/*' -exec stat -L --format=%s {} +"
+        )
+        assert 32 * 30_000 < sum(map(int, found.split())) < 32 * 100_000
+        assert len(answered) == len(slow) - 32
+        assert set(answered) == {b"HTTP/1.1 429"}
+        # It reads on, and sends what is small.
+        assert client.ask("/").status == 200
+        assert client.ask("/", method="POST", body=b"x" * 9_000).status == 200
+    assert client.ask("/", method="POST", body=b"x" * 90_000).status == 200
+
+
+def test_slow_readers_do_not_fill_the_disk(client, host):
+    with contextlib.ExitStack() as stack:
+        for _reader in range(4):
+            connection = stack.enter_context(client.connect("https", "localhost"))
+            connection.sendall(b"GET /?size=30000000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert connection.recv(12) == b"HTTP/1.1 200"
+        time.sleep(2)
+        found = host.check_output(
+            "find /proc/*/fd -lname '/var/lib/nginx/proxy/*' -exec stat -L --format=%s {} +"
+        )
+        assert 4 * 7_000_000 < sum(map(int, found.split())) < 4 * 9_000_000
+        assert client.ask("/").status == 200
 
 
 def test_a_site_chooses_its_headers(client):
@@ -93,11 +186,9 @@ def test_a_file_that_was_compressed_beforehand_goes_first(client):
         "/admin",
         "/admin/",
         "/admin/x",
-        "//admin/x",
-        "/x/../admin/x",
-        "/%61dmin/x",
-        "/admin%2fx",
+        "/admin/a%2Fb",
         "/static/private/note.txt",
+        "/static/members.txt",
     ],
 )
 def test_nobody_passes_a_password_by(client, target):
@@ -111,7 +202,26 @@ def test_nobody_passes_a_password_by(client, target):
     assert client.ask(target).status == 200
 
 
-@pytest.mark.parametrize("target", ["/office/x", "/office", "/OFFICE/../office/"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "//admin/x",
+        "/x/../admin/x",
+        "/admin/x/../../",
+        "/%61dmin/x",
+        "/admin%2fx",
+        "/static/%6dembers.txt",
+        "/static//members.txt",
+    ],
+)
+def test_a_path_that_could_be_two_is_neither(client, target):
+    for headers in ([], password("alice", "open sesame")):
+        refused = client.ask(target, host=GUARDED, headers=headers)
+        assert refused.status == 400
+        assert refused.headers[HSTS]
+
+
+@pytest.mark.parametrize("target", ["/office/x", "/office"])
 def test_a_list_of_addresses_lets_in_no_others(client, target):
     assert client.ask(target, host=GUARDED).status == 403
 

@@ -32,15 +32,65 @@ def test_a_refused_line_is_traced_to_its_variable(tmp_path):
     assert origins == {("a.conf", 2): "some_variable.two"}
 
 
-def test_what_is_younger_than_the_last_load_is_unread(tmp_path):
-    configuration.store(tmp_path, FILES)
-    certificate = tmp_path.parent / "fullchain.pem"
-    certificate.write_text("")
-    os.utime(certificate, (2e9, 2e9))
-    assert configuration.unread(tmp_path, [], 1e9)
-    assert not configuration.unread(tmp_path, [], 1.9e9)
-    assert configuration.unread(tmp_path, [str(certificate)], 1.9e9)
-    assert not configuration.unread(tmp_path, ["/does/not/exist"], 1.9e9)
+def test_what_nginx_has_yet_to_read_is_marked_whatever_the_clock_says(tmp_path, monkeypatch):
+    monkeypatch.setattr(configuration, "HOME", str(tmp_path))
+    chain = tmp_path / "certificates/a/fullchain.pem"
+    chain.parent.mkdir(parents=True)
+    chain.write_text("")
+    os.utime(chain, (4e9, 4e9))
+    assert configuration.unread([str(chain)]) == []
+    (tmp_path / "unread").touch()
+    (chain.parent / "unread").touch()
+    assert len(configuration.unread([str(chain), str(chain.with_name("privkey.pem"))])) == 2
+    configuration.forget([str(chain)])
+    assert configuration.unread([str(chain), "/does/not/exist"]) == []
+
+
+@pytest.mark.parametrize(
+    ("broken", "put_back", "left"),
+    [("test", False, False), ("load", True, False), ("load", False, True)],
+)
+def test_a_refusal_leaves_a_mark_if_nginx_has_not_read_the_old_one_again(
+    tmp_path, monkeypatch, broken, put_back, left
+):
+    for name in ("LINK", "NEXT", "DIST", "EDITED", "STOCK_SITE", "DROP_IN"):
+        monkeypatch.setattr(configuration, name, str(tmp_path / name))
+    monkeypatch.setattr(configuration, "HOME", str(tmp_path))
+    monkeypatch.setattr(configuration, "unit", lambda: {"runs": True, "outdated": False})
+
+    def refuse(*_words):
+        raise configuration.Refused("no")
+
+    for name in ("test", "load"):
+        monkeypatch.setattr(configuration, name, refuse if name == broken else lambda *_words: None)
+    monkeypatch.setattr(configuration, "put_back", lambda *_words: put_back)
+    with pytest.raises(configuration.Refused):
+        configuration.swap(str(tmp_path / "tornadoes/new"), FILES, {}, "", 80, os.getgid(), [])
+    assert bool(configuration.unread([])) is left
+
+
+def test_what_was_edited_by_hand_is_named_whatever_the_clock_says(tmp_path, monkeypatch):
+    monkeypatch.setattr(configuration, "LINK", str(tmp_path / "nginx.conf"))
+    name = configuration.name_of(FILES)
+    folder = tmp_path / name
+    configuration.store(folder, configuration.filled(FILES, name))
+    assert configuration.edited(str(folder), configuration.stored(folder)) == []
+    (folder / "sites/a.conf").write_text("edited by hand")
+    (folder / "sites/b.conf").write_text("added by hand")
+    for path in folder.rglob("*.conf"):
+        os.utime(path, (1, 1))
+    found = configuration.edited(str(folder), configuration.stored(folder))
+    assert found == [f"{folder}/sites/a.conf", f"{folder}/sites/b.conf"]
+
+
+def test_what_visitors_wrote_into_the_log_is_not_shown_as_nginx_own_words():
+    own = "2026/11/26 16:34:34 [emerg] 12#12: bind() to 0.0.0.0:80 failed (98: Address already in use)"
+    visitor = (
+        '2026/11/26 16:34:34 [crit] 12#12: *7 open() "/x\x1b in /etc/shadow:1" failed, client: 192.0.2.1'
+    )
+    assert configuration.OWN_LINE.match(own)
+    assert not configuration.OWN_LINE.match(visitor)
+    assert configuration.explained("nginx: [emerg] a\x1b]0;b\x07") == "a\\x1b]0;b\\x07"
 
 
 def test_a_test_has_the_sandbox_of_the_unit_and_nothing_else_of_it():
@@ -87,14 +137,6 @@ def test_a_complaint_quotes_the_line(tmp_path):
     path.write_text("first\n  proxy_read_timeout twosec;\n")
     said = configuration.explained(f'nginx: [emerg] "proxy_read_timeout" directive invalid value in {path}:2')
     assert said == f'"proxy_read_timeout" directive invalid value in {path}:2 (proxy_read_timeout twosec;)'
-
-
-@pytest.mark.parametrize(
-    ("timestamp", "seconds"),
-    [("Thu 1970-01-01 00:01:00.250000 UTC", 60.25), ("n/a", 0.0), ("", 0.0)],
-)
-def test_timestamps_of_systemd(timestamp, seconds):
-    assert configuration.seconds(timestamp) == seconds
 
 
 def test_a_refusal_brings_back_the_nginx_conf_of_somebody(tmp_path, monkeypatch):

@@ -198,11 +198,9 @@ def places(**keys):
 def test_the_rule_with_the_longest_path_counts():
     static = [{"url": "/static/", "path": "/srv/a"}]
     assert places() == {"/": None}
-    assert places(access=[{"path": "/"}], static=static, favicon="/f") == {
-        "= /favicon.ico": 0,
-        "^~ /static/": 0,
-        "/": 0,
-    }
+    for path, number in (("/", 0), ("/favicon.ico", 0)):
+        found = places(access=[{"path": path}], static=static, favicon="/f")
+        assert (found["= /favicon.ico"], found["^~ /static/"]) == (number, 0 if path == "/" else None)
     assert places(access=[{"path": "/a/b/"}, {"path": "/a"}]) == {
         "= /a/b": 0,
         "^~ /a/b/": 0,
@@ -213,7 +211,9 @@ def test_the_rule_with_the_longest_path_counts():
     rules = [{"path": "/static"}, {"path": "/static/x"}, {"path": "/stat"}]
     assert places(access=rules, static=static) == {
         "^~ /static/": 0,
+        "= /static": 0,
         "^~ /static/x/": 1,
+        "= /static/x": 1,
         "= /stat": 2,
         "^~ /stat/": 2,
         "/": None,
@@ -242,7 +242,23 @@ def test_files_under_a_rule_still_come_from_disk():
         static=[{"url": "/static/", "path": "/srv/a"}],
         access=[{"path": "/static/x", "allow": ["10.0.0.0/8"]}],
     )
-    assert re.search(r"location \^~ /static/x/ \{\s+allow 10.0.0.0/8;.*\s+deny all;\s+alias /srv/a/x/;", text)
+    for match, alias in (("\\^~ /static/x/", "/srv/a/x/"), ("= /static/x", "/srv/a/x")):
+        rule = r"\s+allow 10.0.0.0/8;.*\s+deny all;\s+alias "
+        assert re.search(rf"location {match} \{{{rule}{alias};", text)
+
+
+@pytest.mark.parametrize(
+    ("path", "spelt", "other"),
+    [
+        ("/a-b/", ["/a-b"], ["/a%2Db", "/A-b", "/a.b"]),
+        ("/é", ["/%C3%A9", "/%c3%a9"], ["/%E9", "/e"]),
+        ("/a@b", ["/a@b", "/a%40b"], ["/a%b"]),
+        ("/a.b", ["/a.b"], ["/axb", "/a%2eb"]),
+    ],
+)
+def test_how_a_path_may_be_spelt(path, spelt, other):
+    like = re.compile(evaluate("nginx_proxy", f"{path!r} | nginx_proxy_spelt"))
+    assert [one for one in spelt + other if like.fullmatch(one)] == spelt
 
 
 @pytest.mark.parametrize(

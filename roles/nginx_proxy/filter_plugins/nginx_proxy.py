@@ -8,6 +8,24 @@ def nginx_proxy_slug(site):
     return re.sub("[*:]", "_", site["names"][0])
 
 
+def nginx_proxy_header(name):
+    """nginx's variable of a header that a client sends, without its dollar."""
+    return "http_" + name.lower().replace("-", "_")
+
+
+def nginx_proxy_spelt(path):
+    """A regular expression for a path as plainly as clients may spell it, without a slash at its end.
+
+    Letters, digits and what never needs it are not to be encoded; all else may be.
+    """
+    found = ""
+    for character in path.rstrip("/"):
+        plain = re.escape(character)
+        encoded = "".join(f"%{byte:02x}" for byte in character.encode())
+        found += plain if re.match("[A-Za-z0-9/._-]", character) else f"(?:{plain}|(?i:{encoded}))"
+    return found
+
+
 def below(path):
     """A path as the start of all that is below it."""
     return path.rstrip("/") + "/"
@@ -37,17 +55,16 @@ def nginx_proxy_locations(site):
     for static in site["static"]:
         # Both end in a slash, or "../" behind the URL would reach the folder above.
         found.append({"path": static["url"], "alias": below(static["path"])})
-    # Once each, though a path may be guarded and cached.
-    for path in dict.fromkeys(below(path) for path in [rule["path"] for rule in rules] + site["cache"]):
+    for path in [below(path) for path in [rule["path"] for rule in rules] + site["cache"]]:
         files = nearest(path, site["static"], "url")
-        if files is None and path != "/":
-            # The app may answer at the path itself as well, without the slash.
-            found.append({"match": f"= {path[:-1]}", "path": path})
-            found.append({"path": path})
-        elif files is not None and path != files["url"]:
-            found.append({"path": path, "alias": below(files["path"]) + path[len(files["url"]) :]})
+        inside = below(files["path"]) + path[len(files["url"]) :] if files else ""
+        if path != "/":
+            # What is at the path itself, without the slash: a file, or the app's.
+            at_itself = inside[:-1] if files and path != files["url"] else ""
+            found.append({"match": f"= {path[:-1]}", "path": path, "alias": at_itself})
+            found.append({"path": path, "alias": inside})
     found.append({"match": "/", "path": "/"})
-    return [
+    all_of_them = [
         {
             "match": f"^~ {one['path']}",
             "alias": "",
@@ -58,6 +75,8 @@ def nginx_proxy_locations(site):
         }
         for one in found
     ]
+    # Once each, the first: a path may be guarded, cached and on disk.
+    return list({one["match"]: one for one in reversed(all_of_them)}.values())[::-1]
 
 
 class FilterModule:
@@ -65,4 +84,9 @@ class FilterModule:
 
     def filters(self):
         """Name to function."""
-        return {"nginx_proxy_locations": nginx_proxy_locations, "nginx_proxy_slug": nginx_proxy_slug}
+        return {
+            "nginx_proxy_header": nginx_proxy_header,
+            "nginx_proxy_locations": nginx_proxy_locations,
+            "nginx_proxy_slug": nginx_proxy_slug,
+            "nginx_proxy_spelt": nginx_proxy_spelt,
+        }

@@ -4,8 +4,9 @@
 A configuration is a release: a folder named by the digest of its content, and
 /etc/nginx/nginx.conf is a link into one. A release is written beside the one
 in use, tested through a second link, and put in place by renaming that link.
-So a killed run leaves either the old configuration or the new one, and a run
-that finds the new one in place sees from times alone whether nginx has read it.
+So a killed run leaves either the old configuration or the new one. What nginx has
+yet to read is marked by a file before it is put in place, and until nginx has proven
+that it took it: no clock is asked, which may be set back.
 """
 
 DOCUMENTATION = r"""
@@ -40,7 +41,9 @@ options:
     type: list
     elements: str
     default: []
-    description: Further files that nginx reads when it loads its configuration, as certificates.
+    description: >-
+      Further files that nginx reads when it loads its configuration, as certificates. A file C(unread)
+      beside one says that nginx has yet to.
 """
 
 RETURN = r"""
@@ -49,7 +52,6 @@ foreign: {type: list, description: "Configuration files of others that nginx inc
 edited: {type: list, description: "Files of the role that somebody has changed by hand since the last run."}
 """
 
-import datetime
 import glob
 import hashlib
 import json
@@ -69,11 +71,14 @@ LINK = f"{HOME}/nginx.conf"
 NEXT = f"{HOME}/nginx.conf.next"
 DIST = f"{HOME}/nginx.conf.dist"
 EDITED = f"{HOME}/nginx.conf.edited"
+UNREAD = "unread"  # beside nginx.conf, and beside a certificate
+DIGESTS = "digests.json"  # of a release's files, as they were put there
 DROP_IN = "/etc/systemd/system/nginx.service.d/tornadoes.conf"
 STOCK_SITE = f"{HOME}/sites-enabled/default"
 MARK = "@release@"
 ORIGIN = re.compile(r" #= (\S+)$", re.MULTILINE)
 SHUT_OUT = "in its sandbox: give the folder in ReadWritePaths= of a drop-in of your own and restart nginx"
+OWN_LINE = re.compile(r"[0-9/]+ [0-9:]+ \[(?:emerg|alert|crit)\] \d+#\d+: (?!\*)")
 PATIENCE = 15  # seconds; nginx tries for 2.5 to bind an occupied port
 
 
@@ -125,29 +130,26 @@ def complaint(output):
     return (place[1], place[2], int(place[3])) if place else (reason, None, None)
 
 
+def printable(text):
+    """A text as a terminal may have it."""
+    return "".join(one if one.isprintable() else f"\\x{ord(one):02x}" for one in text)
+
+
 def explained(output, origins=()):
     """The same as a part of a sentence, with the text of the line and the variable behind it."""
     reason, path, number = complaint(output)
+    reason = printable(reason)
     if "(30: Read-only file system)" in reason:
         reason += f"; {SHUT_OUT}"
     if path is None:
         return reason
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8", errors="replace") as file:
         lines = file.read().splitlines()
-    line = "".join(lines[number - 1 : number]).strip()
+    line = printable("".join(lines[number - 1 : number]).strip())
     short = re.sub(f"^{RELEASES}/[^/]+/", "", path)
     # What is missing at a file's end is missed behind its last line.
     origin = dict(origins).get((short, min(number, len(lines))))
     return f"{reason} in {short}:{number}" + f" ({line})" * bool(line) + f", from {origin}" * bool(origin)
-
-
-def seconds(timestamp):
-    """A timestamp of systemd in seconds since 1970; 0 where it is empty."""
-    found = re.search(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+) UTC", timestamp)
-    if not found:
-        return 0.0
-    moment = datetime.datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S.%f")
-    return moment.replace(tzinfo=datetime.UTC).timestamp()
 
 
 def run(*words):
@@ -157,15 +159,13 @@ def run(*words):
 
 
 def unit():
-    """What systemd knows of nginx: whether it runs, its master, its last (re)load, files to read."""
-    properties = "--property=ActiveState,MainPID,StateChangeTimestamp,NeedDaemonReload,DropInPaths"
-    _code, text = run("systemctl", "show", "nginx", "--timestamp=us+utc", properties)
+    """What systemd knows of nginx: whether it runs, its master, files to read."""
+    properties = "--property=ActiveState,MainPID,NeedDaemonReload,DropInPaths"
+    _code, text = run("systemctl", "show", "nginx", properties)
     found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     return {
         "runs": found.get("ActiveState") == "active",
         "master": found.get("MainPID", "0"),
-        # A reload moves this one, other than ActiveEnterTimestamp.
-        "loaded": seconds(found.get("StateChangeTimestamp", "")),
         # Debian 12's systemd does not notice the first file in a new folder by itself.
         "outdated": found.get("NeedDaemonReload") == "yes"
         or os.path.exists(DROP_IN) != (DROP_IN in found.get("DropInPaths", "").split()),
@@ -192,10 +192,10 @@ def below(folder):
 
 
 def stored(folder):
-    """Path to content of all files in a folder."""
+    """Path to content of all files in a folder, but what they were."""
     found = {}
     for path in below(folder):
-        if not os.path.isdir(path):
+        if not os.path.isdir(path) and os.path.relpath(path, folder) != DIGESTS:
             with open(path, encoding="utf-8", errors="replace") as file:
                 found[os.path.relpath(path, folder)] = file.read()
     return found
@@ -245,6 +245,12 @@ def store(folder, files, group=0):
         write(f"{folder}/{path}", text, mode, group if path.startswith("users/") else -1)
     for path in there:
         os.unlink(f"{folder}/{path}")
+    write(f"{folder}/{DIGESTS}", json.dumps({path: digest(text) for path, text in files.items()}), 0o640)
+
+
+def digest(text):
+    """What a content is known by."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def linked():
@@ -261,9 +267,10 @@ def edited(old, before):
     if old:
         name = os.path.basename(old)
         if name_of({path: text.replace(f"tornadoes/{name}", MARK) for path, text in before.items()}) != name:
-            since = os.lstat(LINK).st_mtime
-            late = [f"{old}/{path}" for path in before if os.lstat(f"{old}/{path}").st_mtime > since]
-            found += sorted(late) or [old]
+            were = json.loads(read(f"{old}/{DIGESTS}") or "{}")
+            now = {path: digest(text) for path, text in before.items()}
+            other = [path for path in {*were, *now} if were and were.get(path) != now.get(path)]
+            found += sorted(f"{old}/{path}" for path in other) or [old]
     return found
 
 
@@ -291,10 +298,10 @@ def is_stock(path):
     return path == STOCK_SITE and os.path.realpath(path) == f"{HOME}/sites-available/default"
 
 
-def unread(folder, more, loaded):
-    """Whether something that nginx reads is younger than its last (re)load."""
-    paths = [LINK, DROP_IN, *more, *below(folder)]
-    return any(os.lstat(path).st_mtime > loaded for path in paths if os.path.lexists(path))
+def unread(more):
+    """Marks of what nginx has yet to read: its configuration, and further files that it reads."""
+    folders = [HOME, *(os.path.dirname(path) for path in more)]
+    return [f"{folder}/{UNREAD}" for folder in dict.fromkeys(folders) if os.path.exists(f"{folder}/{UNREAD}")]
 
 
 def sandbox(unit_files):
@@ -334,7 +341,8 @@ def load(port):
     if os.path.exists(log):
         with open(log, encoding="utf-8", errors="replace") as file:
             file.seek(size)
-            output = file.read() or output
+            # Visitors have their lines there as well.
+            output = "\n".join(line for line in file.read().split("\n") if OWN_LINE.match(line)) or output
     reason = explained(output) or f"it does not answer on port {port}"
     raise Refused(f"nginx can't run the new configuration: {reason}")
 
@@ -359,23 +367,27 @@ def answers(port):
 def put_back(old, kept, stock_site, runs):
     """Undo a swap, as far as it got: Debian's site, the old link or file, and what nginx runs.
 
-    kept: where the file that was there in place of a link has gone.
+    kept: where the file that was there in place of a link has gone. The answer: whether nginx has
+    read all that is there.
     """
     if stock_site:
         os.symlink(stock_site, STOCK_SITE)
     if os.path.lexists(NEXT):
         os.unlink(NEXT)  # nothing was swapped yet
-        return
+        return False
     if old:
         link(old, NEXT)
         os.replace(NEXT, LINK)
     elif os.path.exists(kept):
         os.replace(kept, LINK)
-    run("systemctl", "reload" if runs else "stop", "nginx")
+    code, _output = run("systemctl", "reload" if runs else "stop", "nginx")
+    return not code
 
 
-def swap(folder, files, origins, drop_in, port, group):
+def swap(folder, files, origins, drop_in, port, group, more):
     """Store, test, put in place and load a release, or leave everything as it was."""
+    marked = unread(more)
+    write(f"{HOME}/{UNREAD}", "", 0o644)
     old, runs, confined = linked(), unit()["runs"], read(DROP_IN)
     stock_site = os.readlink(STOCK_SITE) if is_stock(STOCK_SITE) else None
     # Debian's own the first time; later somebody's.
@@ -393,10 +405,20 @@ def swap(folder, files, origins, drop_in, port, group):
         load(port)
     except Refused:
         confine(confined)
-        put_back(old, kept, stock_site, runs)
+        untouched = os.path.lexists(NEXT) and folder != old and not marked
+        has_read = put_back(old, kept, stock_site, runs) or untouched
         if folder != old:
             shutil.rmtree(folder)
+        if has_read:
+            forget(more)
         raise
+    forget(more)
+
+
+def forget(more):
+    """Take away the marks, now that nginx has read everything."""
+    for path in unread(more):
+        os.unlink(path)
 
 
 def main():
@@ -427,7 +449,7 @@ def main():
         or before != filled(files, name)
         or is_stock(STOCK_SITE)
         or not now["runs"]
-        or unread(folder, module.params["read_at_start"], now["loaded"])
+        or unread(module.params["read_at_start"])
     )
     # The folder's name is in every include; as a difference it tells nothing.
     in_use = f"tornadoes/{os.path.basename(old)}" if old else MARK
@@ -444,7 +466,8 @@ def main():
     try:
         if owed:
             group = pwd.getpwnam(module.params["user"]).pw_gid
-            swap(folder, filled(files, name), origins, drop_in, module.params["port"], group)
+            more = module.params["read_at_start"]
+            swap(folder, filled(files, name), origins, drop_in, module.params["port"], group, more)
     except Refused as error:
         module.fail_json(msg=f"{str(error).rstrip('.')}. The old configuration stays in use.")
     for path in leftovers(folder):

@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from urllib.parse import unquote
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -10,7 +11,7 @@ module: nginx_proxy_purge
 short_description: Forget answers that nginx keeps
 description:
   - Each file of the cache says near its start which address it is for. All that are for this one go,
-    in all the variants that C(Vary) makes of it.
+    however it was spelt, in all the variants that its visitors' headers make of it.
 options:
   address:
     description: The address, as V(https://www.example.org/news). With V(*) at its end all that begin so.
@@ -42,9 +43,21 @@ def address_of(path):
     return after.partition(b"\n")[0].decode("utf-8", "replace") if found else ""
 
 
+def plain(address):
+    """An address in one way of several to write it: small letters, no port that is clear, nothing encoded."""
+    scheme, between, rest = address.partition("://")
+    host, slash, rest = rest.partition("/")
+    path, question, query = rest.partition("?")
+    port = {"http": ":80", "https": ":443"}.get(scheme.lower(), ":")
+    host = host.lower().removesuffix(port)
+    return scheme.lower() + between + host + slash + unquote(path, "latin-1") + question + query
+
+
 def meant(address, given):
     """Whether an address is what the user has given."""
-    return address.startswith(given[:-1]) if given.endswith("*") else address == given
+    if given.endswith("*"):
+        return plain(address).startswith(plain(given[:-1]))
+    return plain(address) == plain(given)
 
 
 def main():

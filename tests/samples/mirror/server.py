@@ -1,7 +1,8 @@
 """A program that shows how a request has reached it, at every path.
 
 ?size=N answers N bytes of text instead, ?wait=N that many seconds later; ?say=NAME:VALUE
-adds a header to the answer. The page /asset names a static file of this release.
+adds a header to the answer, ?status=N makes it one of that status. The page /asset names a
+static file of this release.
 """
 
 import os
@@ -20,6 +21,7 @@ class Mirror(tornado.web.RequestHandler):
         await tornado.gen.sleep(float(self.get_query_argument("wait", "0")))
         for one in self.get_query_arguments("say"):
             self.set_header(*one.split(":", 1))
+        self.set_status(int(self.get_query_argument("status", "200")))
         size = int(self.get_query_argument("size", "0"))
         if size:
             self.finish(("0123456789abcdef" * (size // 16 + 1))[:size])

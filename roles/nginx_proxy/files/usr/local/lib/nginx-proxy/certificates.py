@@ -50,6 +50,8 @@ CHALLENGES = STATE / "challenges"
 CHALLENGE_PATH = ".well-known/acme-challenge"
 FAILURES = STATE / "failures.json"
 
+UNREAD = "unread"  # in a site's folder until nginx has read it; the next run looks there too
+
 WITHOUT_MAIL = "--register-unsafely-without-email"
 
 CA_DAYS = 3650
@@ -312,6 +314,7 @@ def install(folder: Path, chain: bytes, key: bytes, origin: dict[str, Any]) -> N
     write(beside / "privkey.pem", key, 0o600)
     serial = x509.load_pem_x509_certificate(chain).serial_number
     write(beside / "origin.json", json.dumps({**origin, "serial": serial}).encode(), 0o644)
+    write(beside / UNREAD, b"", 0o644)
     if folder.exists():
         exchange(beside, folder)
         shutil.rmtree(beside)
@@ -491,7 +494,12 @@ def complaint(output: str) -> str:
     lines = [line.strip() for line in output.splitlines()]
     said = [line for line in lines if line and not line.startswith(noise)]
     details = [line for line in said if line.startswith(("Domain:", "Detail:"))]
-    return " ".join(details or said[-1:])[-400:].rstrip(".") or "certbot does not say why"
+    return printable(" ".join(details or said[-1:])[-400:].rstrip(".")) or "certbot does not say why"
+
+
+def printable(text: str) -> str:
+    """A text as a terminal may have it: servers of others have a part in it."""
+    return "".join(one if one.isprintable() else f"\\x{ord(one):02x}" for one in text)
 
 
 # nginx.
@@ -609,6 +617,8 @@ def renew(wanted: Description, dry: bool, force: bool = False) -> None:
     if unserved:
         try:
             reload(unserved, wanted.https_port)
+            for site in unserved:
+                (site.folder / UNREAD).unlink(missing_ok=True)
         except Trouble as trouble:
             failures = {**{site.slug: str(trouble) for site in unserved}, **failures}
     write(FAILURES, json.dumps(failures).encode(), 0o644)
