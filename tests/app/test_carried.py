@@ -7,6 +7,7 @@ import http.server
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -222,7 +223,8 @@ def test_each_step_is_a_deploy_that_nobody_notices(tmp_path, old_tornado, stock)
     port = Port(tmp_path)
     venv = tmp_path / "old"
     (venv / "bin").mkdir(parents=True)
-    (venv / "bin/python").write_text(f'#!/bin/sh\nPYTHONPATH={old_tornado} exec {sys.executable} "$@"\n')
+    paths = [shlex.quote(str(path)) for path in (old_tornado, sys.executable)]
+    (venv / "bin/python").write_text(f'#!/bin/sh\nPYTHONPATH={paths[0]} exec {paths[1]} "$@"\n')
     (venv / "bin/python").chmod(0o755)
     try:
         for number, (step, version) in enumerate(RUNS):

@@ -5,6 +5,7 @@ import fcntl
 import http.client
 import json
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -46,6 +47,7 @@ class Port:
         shutil.copytree(FILES / "keeper", self.home / "keeper")
         self.venv = folder / "venv"
         (self.venv / "bin").mkdir(parents=True)
+        path, python = shlex.quote(str(path)), shlex.quote(str(python))
         (self.venv / "bin/python").write_text(f'#!/bin/sh\nPYTHONPATH={path} exec {python} "$@"\n')
         (self.venv / "bin/python").chmod(0o755)
         self.number = free_port()

@@ -130,6 +130,7 @@ def test_a_killed_process_is_replaced(serving):
     for _time in range(3):
         # 0 for the moment in which the keeper has not heard yet that the new one serves.
         pid = serving.wait_for(lambda: serving.ask(do="status")["pid"])
+        assert pid  # a signal to 0 goes to the tests themselves
         os.kill(pid, signal.SIGKILL)
         assert '"release"' in serving.get()
     assert serving.ask(do="status")["restarts"] == 3
@@ -138,6 +139,7 @@ def test_a_killed_process_is_replaced(serving):
 @pytest.mark.parametrize("how", ["stopped", "blocked"])
 def test_a_process_whose_loop_does_not_turn_is_replaced(serving, how):
     pid = serving.ask(do="status")["pid"]
+    assert pid
     begun = time.monotonic()
     if how == "stopped":
         os.kill(pid, signal.SIGSTOP)
@@ -181,6 +183,7 @@ def test_a_process_that_only_waits_for_a_processor_is_let_live(monkeypatch):
 
 def test_a_killed_keeper_leaves_its_process_serving(serving):
     pid = serving.ask(do="status")["pid"]
+    assert pid
     serving.keeper.kill()
     serving.keeper.wait()
     assert '"release"' in serving.get()
