@@ -44,7 +44,9 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.tornado_app_host import ask, connect, look, running, show
+from ansible.module_utils.tornado_app_lockfile import open_lock
 from ansible.module_utils.tornado_app_static import gather, missing
+from ansible.module_utils.tornado_app_text import printable
 
 LINES = 12  # of the journal, shown when a release is refused
 MARGIN = 30  # seconds beyond a release's own limits before a keeper counts as stuck
@@ -175,7 +177,7 @@ class Roll:
     def gather_static(self, ports):
         """Let the release's static files be found, beside those of the others."""
         try:
-            gather(self.home, self.static, self.release)
+            gather(self.home, self.static, self.release, self.before["bad"])
         except OSError as problem:
             raise Refusal(
                 ports[0], f"was not swapped, since the static files can't be linked ({problem})"
@@ -191,7 +193,8 @@ class Roll:
         """Give the ports that have taken over what they ran before; stop what ran nothing."""
         self.move_current(self.before["current"])
         with contextlib.suppress(OSError):
-            gather(self.home, self.static, self.before["current"])
+            # A release that was refused has nothing there.
+            gather(self.home, self.static, self.before["current"], {*self.before["bad"], self.release})
         new = []
         for port, one in look(self.name)["ports"].items():
             before = self.before["ports"].get(port)
@@ -290,7 +293,7 @@ def last_lines(pid, begun):
     # No --lines: with --since, Debian 12's journalctl takes the first ones.
     words = ["journalctl", f"_PID={pid}", f"--since=@{int(begun)}", "--output=cat", "--no-pager"]
     text = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False).stdout
-    return text.splitlines()[-LINES:]
+    return [printable(line) for line in text.splitlines()[-LINES:]]
 
 
 def due(before, release, ports):
@@ -318,7 +321,8 @@ def roll(module):
     before = look(name)
     touched = due(before, release, ports)
     unrecorded = before["last"].get("release") != release or release in before["bad"]
-    unlinked = missing(f"/srv/{name}", params["static"], release) if release in known(before) else {}
+    there = release in known(before)
+    unlinked = missing(f"/srv/{name}", params["static"], release, before["bad"]) if there else {}
     changed = bool(touched) or unrecorded or before["current"] != release or bool(unlinked)
     if module.check_mode or not changed:
         lines = [f"port {port}: would run {release}" for port in touched]
@@ -378,7 +382,7 @@ def main():
     if module.check_mode:
         module.exit_json(**roll(module))
     # Whoever comes after a killed run waits for this step of it.
-    with open(f"/run/tornado-{module.params['name']}.step", "w", encoding="ascii") as step:
+    with open_lock(f"/run/tornado-{module.params['name']}.step") as step:
         fcntl.flock(step, fcntl.LOCK_EX)
         result = roll(module)
     if result.get("failed"):
