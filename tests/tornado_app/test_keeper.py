@@ -210,9 +210,11 @@ def test_the_next_keeper_ends_what_the_one_before_had_begun(serving):
 
 @pytest.mark.parametrize("word", ["retire", ""])
 def test_a_restart_swaps_the_process_without_a_gap(serving, word):
+    serving.add("patient", PROGRAM, drain_timeout=10)
+    assert serving.ask(do="swap", release="patient")["ok"]
     pid = serving.ask(do="status")["pid"]
     polls = []
-    poll = threading.Thread(target=lambda: polls.append(serving.get("/poll?seconds=3.5")))
+    poll = threading.Thread(target=lambda: polls.append(serving.get("/poll?seconds=9")))
     poll.start()
     with Hammer(serving) as hammer:
         # systemd leaves the word out where it stops a service in the middle of a reload.
@@ -221,7 +223,7 @@ def test_a_restart_swaps_the_process_without_a_gap(serving, word):
         # The new one does not wait for what the old one has in flight.
         assert polls == []
     assert status["pid"] not in (0, pid)
-    poll.join(10)
+    poll.join(15)
     assert f'"pid": {pid}' in polls[0]
     assert hammer.failures == []
     assert hammer.answers > 20
@@ -254,7 +256,7 @@ def test_a_port_that_is_closed_refuses_who_comes_and_answers_who_is_there(servin
     serving.keeper.terminate()
     assert serving.wait_for(lambda: serving.post("/") is None, seconds=1.5)
     assert answers == []
-    poll.join(10)
+    poll.join(15)
     assert '"release"' in answers[0]
     serving.keeper.wait(10)
     # systemd takes a socket that does not listen for one that has failed.

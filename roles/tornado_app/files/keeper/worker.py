@@ -10,6 +10,7 @@ port's socket, and says where the release is. Nothing of the release has run unt
 import contextlib
 import json
 import os
+import runpy
 import socket
 import sys
 
@@ -33,9 +34,11 @@ def main() -> None:
         file.write(FIRST_TO_GO)
     for number in (channel.fileno(), handed[0]):
         os.set_inheritable(number, True)
+    os.environ["TORNADO_APP_KEEPER"] = f"{channel.fileno()} {handed[0]}"
     launcher = os.path.join(json.loads(data)["release"], ".release", "launcher.py")
-    environment = {**os.environ, "TORNADO_APP_KEEPER": f"{channel.fileno()} {handed[0]}"}
-    os.execve("/usr/bin/python3", ["/usr/bin/python3", "-IS", launcher, port], environment)
+    # In this interpreter, since each start of one costs what a whole health check does.
+    sys.argv = [launcher, port]
+    runpy.run_path(launcher, run_name="__main__")
 
 
 if __name__ == "__main__":
