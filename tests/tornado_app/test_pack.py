@@ -391,7 +391,7 @@ def test_a_password_in_a_git_address_reaches_the_server_and_nobody_else(pack):
     class Server(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if readable(path)]
-            asked.append((self.headers.get("Authorization"), any(b"t0k:en" in line for line in lines)))
+            asked.append((self.headers.get("Authorization"), any(b"t0k%3Aen" in line for line in lines)))
             self.send_response(401)
             self.send_header("WWW-Authenticate", "Basic realm=git")
             self.end_headers()

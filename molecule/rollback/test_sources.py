@@ -1,0 +1,175 @@
+"""What a source may do: to the host while it is built, to other accounts, to whoever looks on."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import ROOT
+
+# Whoever runs this writes down who that is, leaves a process, and tries to leave more than that.
+SETUP = """
+import os, subprocess, time
+from setuptools import setup
+ENVIRONMENT = os.environ["TMPDIR"].split("/.build")[0]
+for path in ("/root/evil", "/etc/evil", "/srv/load/releases/evil", "/srv/load/venvs/evil", "/var/lib/evil"):
+    try:
+        open(path, "w").close()
+    except OSError:
+        pass
+open(ENVIRONMENT + "/built-by", "w").write(str(os.getuid()))
+WORDS = ["sleep", "4711"]
+subprocess.Popen(WORDS, start_new_session=True)
+%s
+setup(name="evil", version="1", py_modules=["evil"])
+"""
+PTH = "import os; os.getuid() or open('/root/evil', 'w'); os.system('setsid sleep 4711 &')"
+
+
+@pytest.fixture
+def requirement(app):
+    """Let the source bring a requirement with a setup.py of its own; it goes again."""
+    folder = app.source / "evil"
+
+    def bring(more=""):
+        folder.mkdir(exist_ok=True)
+        (folder / "setup.py").write_text(SETUP % more)
+        (folder / "evil.py").write_text(f"# {time.time()}\n")
+        (app.source / "requirements.txt").write_text("tornado==6.6.1\n./evil\n")
+
+    yield bring
+    for path in (app.source / "requirements.txt", *folder.glob("*")):
+        path.unlink(missing_ok=True)
+    if folder.exists():
+        folder.rmdir()
+
+
+def evil(host):
+    """What a requirement has left on the host, but for what is in its environment."""
+    files = host.check_output("find / -xdev -name evil -not -path '/srv/load/*/*/*' -not -path '/proc/*'")
+    return files + host.run("pgrep --list-full --exact sleep | grep 4711").stdout
+
+
+def test_what_a_requirement_runs_is_nobody_and_leaves_nothing(app, host, requirement):
+    site = "__import__('glob').glob(ENVIRONMENT + '/lib/python3*/site-packages')[0]"
+    requirement(f"open({site} + '/evil.pth', 'w').write({PTH!r})")
+    app.write()
+    code, output = app.deploy()
+    assert code == 0, output
+    assert evil(host) == ""
+    venv = host.check_output("realpath /srv/load/current/.release/venv")
+    assert int(host.file(f"{venv}/built-by").content_string) > 1000
+    assert host.check_output(f"find {venv} ! -user root -o -perm /o+w ! -type l") == ""
+    assert host.run(f"cd / && runuser --user admin -- ls {venv}").rc != 0
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (
+            "os.path.exists(ENVIRONMENT + '/x') or os.symlink('/etc/passwd', ENVIRONMENT + '/x')",
+            "leads out of it: x",
+        ),
+        (
+            "os.path.exists(ENVIRONMENT + '/x') or os.mkfifo(ENVIRONMENT + '/x')",
+            "neither file, folder nor link: x",
+        ),
+        ("raise SystemExit('\\x1b[31mno such\\x1b[0m compiler')", "no such"),
+    ],
+    ids=["link", "fifo", "failure"],
+)
+def test_an_environment_that_can_not_be_roots_is_no_release(app, host, requirement, more, words):
+    before = app.current(), host.check_output("ls /srv/load/venvs /srv/load/releases")
+    requirement(more)
+    code, output = app.deploy()
+    assert code == 2
+    assert "was not installed, nothing was touched" in output
+    assert words in output
+    assert "\x1b[31m" not in output
+    assert (app.current(), host.check_output("ls /srv/load/venvs /srv/load/releases")) == before
+    assert evil(host) == ""
+
+
+def test_a_build_ends_with_its_run_and_stops_no_other(app, host, requirement, scenario, eventually):
+    requirement("time.sleep(500)")
+    inventories = [
+        f"--inventory={one}" for one in (scenario / "hosts.yml", ROOT / "molecule/shared/inventory")
+    ]
+    words = ["ansible-playbook", *inventories, "playbooks/deploy.yml"]
+    run = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    assert eventually(lambda: "4711" in host.run("pgrep --list-full --exact sleep").stdout, 90)
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    requirement()
+    begun = time.monotonic()
+    assert app.deploy()[0] == 0
+    assert time.monotonic() - begun < 120
+    assert host.check_output("find /srv/load -name '*.partial'") == ""
+    assert evil(host) == ""
+
+
+def test_nobody_else_reads_a_release_or_opens_its_lock(app, host):
+    (app.source / ".env").write_text("KEY=s3cret")
+    (app.source / "static").mkdir()
+    (app.source / "static/.env").write_text("KEY=s3cret")
+    (app.source / "static/style.css").write_text("body {}")
+    try:
+        assert app.deploy("-e", json.dumps({"tornado_app_secrets": {"key": "s3cret"}}))[0] == 0
+        assert "s3cret" not in host.check_output("cat /srv/load/releases.jsonl; tornado-load-status")
+        current = "/srv/load/current"
+        for path in (".env", "static/.env", ".release/settings.json", ".release/secrets/key", "server.py"):
+            assert host.check_output(f"test -s {current}/{path} && echo there") == "there"
+            assert host.run(f"cd / && runuser --user admin -- cat {current}/{path}").rc != 0, path
+        for path in ("/srv/load/static/style.css", f"{current}/static/style.css"):
+            assert host.check_output(f"cd / && runuser --user admin -- cat {path}") == "body {}"
+        assert not host.file("/srv/load/static/.env").exists
+        for kind in ("lock", "step"):
+            path = f"/run/tornado-load.{kind}"
+            assert host.file(path).mode == 0o600
+            assert host.run(f"cd / && runuser --user admin -- flock --nonblock {path} true").rc != 0
+    finally:
+        for name in (".env", "static/.env", "static/style.css"):
+            (app.source / name).unlink()
+        (app.source / "static").rmdir()
+
+
+def test_links_that_go_in_circles_block_neither_deploys_nor_the_way_back(app):
+    links = {"v1": ".", "v2": "."}
+    (app.source / "static").mkdir()
+    for name, target in links.items():
+        (app.source / "static" / name).symlink_to(target)
+    try:
+        code, output = app.deploy()
+        assert code == 2
+        assert "the link static/v1 leads to a folder that holds it" in " ".join(output.split())
+    finally:
+        for name in links:
+            (app.source / "static" / name).unlink()
+        (app.source / "static").rmdir()
+    app.write()
+    assert app.deploy()[0] == 0
+
+
+def test_a_command_that_a_killed_run_has_left_stops_nobody(app, host):
+    unit = "tornado-load-hook"
+    words = ["-e", json.dumps({"tornado_app_before_activation": ["python -c print(1)"]})]
+    host.run(f"systemd-run --quiet --unit={unit} --wait false")
+    assert host.check_output(f"systemctl show --property=ActiveState --value {unit}") == "failed"
+    app.write()
+    assert app.deploy(*words)[0] == 0
+    host.check_output(f"systemd-run --quiet --unit={unit} sleep 15")
+    app.write()
+    code, output = app.deploy(*words)
+    assert code == 0, output
+
+
+def test_what_a_command_says_reaches_no_terminal_as_it_is(app):
+    app.write()
+    hook = "python -c 'raise SystemExit(chr(27) + \"[31mred\")'"
+    code, output = app.deploy("-e", json.dumps({"tornado_app_before_activation": [hook]}))
+    assert code == 2
+    assert "[31mred" in output
+    assert "\x1b[31mred" not in output
+    app.write_back()
