@@ -35,9 +35,9 @@ def container(scenario):
     return name, variables
 
 
-def reach(variables):
-    """A running host by its variables, asked over ssh as root."""
-    address = f"ssh://root@127.0.0.1:{variables['ansible_port']}"
+def reach(variables, user="root"):
+    """A running host by its variables, asked over ssh."""
+    address = f"ssh://{user}@127.0.0.1:{variables['ansible_port']}"
     return testinfra.get_host(address, ssh_identity_file=str(KEY), ssh_extra_args=SSH)
 
 
@@ -52,6 +52,27 @@ def fleet(scenario):
     """The hosts of a scenario that has several: name, variables and host of each."""
     hosts = yaml.safe_load((scenario / "hosts.yml").read_text())["test_hosts"]["hosts"]
     return [(name, variables, reach(variables)) for name, variables in hosts.items()]
+
+
+@pytest.fixture(scope="session")
+def log_in(fleet):
+    """One of a scenario's hosts as a certain user: log_in("tornadoes-NAME", "admin")."""
+    variables = {name: variables for name, variables, _host in fleet}
+    return lambda name, user: reach(variables[name], user)
+
+
+@pytest.fixture(scope="session")
+def not_run(scenario):
+    """Skip what this machine can't do, and have script/test say so at its end: not_run("NAME: why")."""
+
+    def skip(what):
+        suite = os.environ.get("TORNADOES_SUITE", "trixie")
+        (ROOT / f".cache/test-{scenario.name}-{suite}.not-run").write_text(
+            f"{scenario.name} ({suite}), {what}"
+        )
+        pytest.skip(what)
+
+    return skip
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,68 @@
+"""The README from its first command on, on a bare machine: what the reader types, in this order."""
+
+import os
+import re
+
+import pytest
+
+ROOTS = os.environ.get("TORNADOES_SUITE") == "bookworm"
+# Where the reader keeps the project, and how the shell is set up there.
+PLACE = "~/src" if ROOTS else "~/'my projects'"
+SHELL = ["export LC_ALL=C" if ROOTS else "umask 077; export LANG=de_DE.UTF-8"]
+if os.environ.get("SSL_CERT_FILE"):
+    # As on any machine in a network that inspects TLS.
+    SHELL.append("export SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt")
+# As the README says for such a locale.
+ACTIVATE = ". .venv/bin/activate; export LC_ALL=C.UTF-8"
+
+
+@pytest.fixture(scope="module")
+def reader(log_in):
+    """Type a command into the reader's shell, in the clone; all that it printed."""
+    shell = log_in("tornadoes-reader", "root" if ROOTS else "reader")
+
+    def run(command, place=f"{PLACE}/tornadoes"):
+        done = shell.run("\n".join([*SHELL, f"cd {place} || exit", f"{{ {command}", "} 2>&1"]))
+        print(done.stdout)
+        assert done.rc == 0, done.stdout[-3000:]
+        return done.stdout
+
+    return run
+
+
+def test_setup_says_what_it_installs_before_it_does(reader):
+    reader(f"mkdir -p {PLACE} && cp tornadoes.bundle {PLACE}/", place="~")
+    reader("git clone --quiet tornadoes.bundle tornadoes", place=PLACE)
+    said = reader(
+        'set -o pipefail; script/setup | { read -r first; echo "$first"; command -v podman ssh nft; cat; }'
+    )
+    first, second = said.splitlines()
+    assert first.startswith("Installing Debian packages: podman ")
+    assert second.startswith("Installing into .venv (Python 3.")
+
+
+def test_setup_has_nothing_to_do_and_to_say_after_that(reader):
+    assert reader("script/setup") == ""
+
+
+def test_the_example_to_the_letter_is_a_live_https_site(reader):
+    reader(f"{ACTIVATE}; ansible-playbook -i inventory/example site.yml")
+    reader("ssh www.example.org sudo cat /etc/nginx/private-ca/ca.crt > ca.crt")
+    assert reader("curl --silent --show-error --cacert ca.crt https://www.example.org/") == "Chat with us\n"
+
+
+def test_a_second_run_changes_nothing_wherever_it_is_started(reader):
+    said = reader(f"{ACTIVATE}; cd ..; ansible-playbook -i tornadoes/inventory/example tornadoes/site.yml")
+    assert re.search(r"www.example.org +: ok=\d+ +changed=0 ", said)
+
+
+def test_the_fast_tests_pass_on_this_debians_python(reader):
+    assert "\n1 passed, 0 failed\n" in reader("script/test fast")
+
+
+def test_the_demo_ends_in_a_line_that_works(reader, not_run):
+    if reader("stat --file-system --format=%T /sys/fs/cgroup") != "cgroup2fs\n" and not ROOTS:
+        not_run("script/demo: Debian 13's podman takes no hybrid cgroups, and others could not be mounted")
+    [line] = re.findall(r"^ +(curl .*)$", reader("script/demo"), re.MULTILINE)
+    assert reader(line, place="/") == "Salutations, friendly user!"
+    assert reader("script/ssh tornadoes-demo hostname") == "tornadoes-demo\n"
