@@ -12,7 +12,7 @@ from hostile_app import PORTS, PRELUDE, Hostile
 
 
 @pytest.fixture(scope="session")
-def attack(host):
+def hole(host):
     """Run Python in the program on a port, with all its rights: what it printed.
 
     patience: seconds. dies: whether the process may end under it. Else an attack that breaks by
@@ -32,6 +32,13 @@ def attack(host):
         return found["said"]
 
     return run
+
+
+@pytest.fixture
+def attack(hole, hostile):
+    """The same, where the release with the hole is what runs; it is deployed if need be."""
+    hostile.open_hole()
+    return hole
 
 
 @pytest.fixture(scope="session")
@@ -55,11 +62,11 @@ def hostile(scenario, playbook, host):
 
 
 @pytest.fixture(scope="session")
-def plant(attack):
+def plant(hole):
     """Put what could stop or mislead root into every folder that the program can write."""
 
     def put(port=PORTS[0]):
-        attack((Path(__file__).parent / "plant.py").read_text(), port)
+        hole((Path(__file__).parent / "plant.py").read_text(), port)
 
     return put
 

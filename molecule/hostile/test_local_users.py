@@ -44,6 +44,7 @@ def test_a_lock_that_somebody_holds_keeps_nobody_from_deploying(hostile, host):
     )
     host.run("sleep 2")
     try:
+        hostile.write(hole=True)
         code, output = hostile.run("deploy")
         assert code == 0
         assert "another run" not in output

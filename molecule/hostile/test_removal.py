@@ -30,13 +30,14 @@ for what in (
 
 
 @pytest.fixture(scope="module")
-def removed(attack, hostile, host, plant):
+def removed(hole, hostile, host, plant):
     """The app's number, the host's own files before, and the run that removed the app."""
     uid = host.check_output("id --user tornado-hostile")
     before = host.check_output(VICTIM)
+    hostile.open_hole()
     plant(PORTS[1])
     for port in PORTS:
-        attack(LEAVE, port)
+        hole(LEAVE, port)
     return uid, before, hostile.run("prune", state="absent")
 
 

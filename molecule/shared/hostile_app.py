@@ -127,6 +127,12 @@ class Hostile:
         found = [json.loads(line) for line in answers.splitlines() if line.startswith("{")]
         return {one["port"]: one["version"] for one in found}
 
+    def open_hole(self):
+        """Deploy the release with the hole, unless it is what answers."""
+        if any(version.startswith("fixed") for version in self.versions().values()):
+            self.write(hole=True)
+            assert self.run("deploy")[0] == 0
+
     def is_well(self):
         """Whether every port answers."""
         return set(self.versions()) == set(PORTS)
