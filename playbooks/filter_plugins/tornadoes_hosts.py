@@ -74,6 +74,11 @@ def refused_file(groups):
     return None
 
 
+def slip_of_end(end):
+    """Whether a file's end is one that Ansible reads, or one of them with a slip; a copy's is not."""
+    return not end.endswith("~") and difflib.get_close_matches(end.lower(), FILES[1:], cutoff=0.6)
+
+
 def unread(file, known):
     """Why nothing reads a file of group_vars or host_vars that was meant for a known name."""
     if any(file.name == name + end for name in known for end in FILES):
@@ -83,7 +88,7 @@ def unread(file, known):
         return f"{file}: nothing in the inventory is called {stem}, so nobody reads this file. Is it {meant}?"
     for name in known:
         rest = file.name.removeprefix(f"{name}.")
-        if rest != file.name and difflib.get_close_matches(rest.lower(), ["yml", "yaml", "json"], cutoff=0.6):
+        if rest != file.name and slip_of_end(rest.split(".")[-1]):
             return f"{file}: nobody reads a file that ends in .{rest}. Call it {name}.yml."
     return None
 

@@ -177,12 +177,12 @@ def mistyped(value, kind, option, secret):
 
 
 def plain(value):
-    """The text of a variable as it was written, templates and all."""
+    """The templates in a variable, as they were written."""
     if isinstance(value, dict):
         return " ".join([*map(plain, value), *map(plain, value.values())])
     if isinstance(value, list | tuple):
         return " ".join(map(plain, value))
-    return value if isinstance(value, str) else ""
+    return value if isinstance(value, str) and ("{{" in value or "{%" in value) else ""
 
 
 def reason(problem):
@@ -201,7 +201,7 @@ class Names:
 
     def used(self, name):
         """Whether another variable's template refers to this one, so that it is not a slip."""
-        word = re.compile(rf"\b{re.escape(name)}\b")
+        word = re.compile(rf"(?<![\w.]){re.escape(name)}(?!\w)")
         skip = {name, "hostvars", "vars", "groups", "ansible_facts"}
         return any(word.search(plain(value)) for key, value in self.variables.items() if key not in skip)
 
