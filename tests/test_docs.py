@@ -94,13 +94,13 @@ BLOCKS = [
 @pytest.mark.parametrize("block", BLOCKS)
 def test_the_lines_of_a_page_are_what_the_roles_take(block):
     for role, variables in settings(block).items():
-        specs = load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+        specs = load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["variables"]["options"]
         assert ArgumentSpecValidator(specs).validate(variables).error_messages == []
 
 
 def test_a_misspelt_line_of_a_page_would_be_noticed():
     [(role, variables)] = settings("- {name: x, port: [8000]}").items()
-    specs = load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    specs = load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["variables"]["options"]
     assert "port" in ArgumentSpecValidator(specs).validate(variables).error_messages[0]
 
 

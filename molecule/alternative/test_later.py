@@ -15,8 +15,11 @@ def changed(scenario):
     sites = yaml.safe_load((scenario / "group_vars/nginx_proxy.yml").read_text())["nginx_proxy_sites"]
     apps[0]["state"] = "absent"
     apps[1].update(ports=[9201], secrets={"cookie_secret": "another-horse"})
+    old = sites[0]["names"]
     sites[0].update(names=["new.example.test"], upstreams=["127.0.0.1:9201"])
     sites[1]["state"] = "absent"
+    sites[2].update(upstreams=["127.0.0.1:9201", "127.0.0.1:9299"], favicon="/srv/nowhere.ico")
+    sites.append({"names": old, "state": "absent"})
     return ["-e", json.dumps({"tornado_app_apps": apps, "nginx_proxy_sites": sites})]
 
 
@@ -28,6 +31,31 @@ def run(host, playbook, changed):
     code, output = playbook("site.yml", "--diff", *changed)
     assert code == 0
     return output
+
+
+def test_no_site_goes_without_being_asked_to(client, container, host, playbook, scenario):
+    http, https = container[1]["test_host_ports"]
+    www = Client(http, https, str(ROOT / ".cache/alternative/ca.pem"))
+    sites = yaml.safe_load((scenario / "group_vars/nginx_proxy.yml").read_text())["nginx_proxy_sites"]
+    kept = host.check_output("find /etc/nginx/certificates -type f -exec sha256sum {} + | sort")
+    renamed = [{**sites[0], "names": ["new.example.test"]}, *sites[1:]]
+    for listed, missing in (
+        ([], "both.example.org"),
+        (sites[1:], "www.example.test"),
+        (renamed, "www.example.test"),
+    ):
+        code, output = playbook("playbooks/publish.yml", "-e", json.dumps({"nginx_proxy_sites": listed}))
+        assert (code != 0, "changed=0" in output) == (True, True)
+        assert f"an entry {{names: ['{missing}'], state: absent}}" in " ".join(output.split())
+    assert host.check_output("find /etc/nginx/certificates -type f -exec sha256sum {} + | sort") == kept
+    assert www.ask("/request", host="www.example.test").status == 200
+
+
+def test_the_names_of_a_site_may_change_places(playbook, scenario):
+    sites = yaml.safe_load((scenario / "group_vars/nginx_proxy.yml").read_text())["nginx_proxy_sites"]
+    sites[2]["names"] = ["new.example.org", "both.example.org"]
+    code, _output = playbook("playbooks/validate.yml", "-e", json.dumps({"nginx_proxy_sites": sites}))
+    assert code == 0
 
 
 def test_no_secret_is_in_what_the_run_prints(run):
@@ -69,6 +97,11 @@ def test_an_app_that_shall_be_absent_leaves_nothing_but_its_data(run, host):
 def test_a_site_that_shall_be_absent_is_gone(run, client, host):
     assert client.ask("/", scheme="http", host="plain.example.org").status == 421
     assert "plain.example.org" not in host.check_output("nginx -T 2>/dev/null")
+
+
+def test_what_leads_nowhere_is_named(run):
+    said = "nginx_proxy_sites: 127.0.0.1:9299, /srv/nowhere.ico is not there on tornadoes-alternative."
+    assert said in " ".join(run.split())
 
 
 def test_a_foreign_site_is_named_and_left_alone(run, host):

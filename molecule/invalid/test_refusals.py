@@ -2,13 +2,16 @@
 
 import datetime
 import json
+import re
 
 import pytest
+from conftest import ROOT
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 SITE = {"names": ["www.example.org"], "upstreams": ["127.0.0.1:8000"]}
+GUARDED = {"allow": ["192.0.2.0/24"]}
 
 
 def sites(*changes):
@@ -30,7 +33,6 @@ REFUSED = {
         "tornado_app_ports: 8000, 65536 has a port out of range. Ports go from 1 to 65535.",
     ),
     "no port": ({"tornado_app_ports": []}, "tornado_app_ports: the list is empty. Give at least one port"),
-    "a port that is none": ({"tornado_app_ports": ["web"]}, "tornado_app_ports"),
     "a name that is no unit name": (
         {"tornado_app_name": "My App"},
         "tornado_app_name: 'My App' can't name units and an account. Take 2 to 24 small letters",
@@ -85,7 +87,7 @@ REFUSED = {
     ),
     "a folder that is not there": (
         {"tornado_app_sandbox": {"writable_paths": ["/srv/nowhere", "/etc/passwd"]}},
-        "tornado_app_sandbox: /srv/nowhere, /etc/passwd is no folder on tornadoes-invalid. Make",
+        "tornado_app_sandbox: /srv/nowhere, /etc/passwd is no folder on ",
     ),
     "too few tasks to run": (
         {"tornado_app_tasks_max": 1},
@@ -97,19 +99,11 @@ REFUSED = {
     ),
     "a misspelt variable of the app": (
         {"tornado_app_port": [8000]},
-        "tornado_app_port: no such variable. The role knows tornado_app_after_activation",
-    ),
-    "a misspelt key of an app": (
-        {"tornado_app_apps": [{"name": "one", "port": [8000]}]},
-        "tornado_app_apps.port. Supported parameters include: after_activation, arguments",
+        "tornado_app_port: no such variable. Is it tornado_app_ports?",
     ),
     "a misspelt variable of the proxy": (
         {"nginx_proxy_site": []},
-        "nginx_proxy_site: no such variable. The role knows nginx_proxy_access_log",
-    ),
-    "a misspelt key of a site": (
-        sites({"upstream": []}),
-        "nginx_proxy_sites.upstream. Supported parameters include: access, cache, certificate",
+        "nginx_proxy_site: no such variable. Is it nginx_proxy_sites?",
     ),
     "two sites with one name": (
         sites({}, {"names": ["example.org", "www.example.org"]}),
@@ -137,14 +131,14 @@ REFUSED = {
     ),
     "a header that would break out of the configuration": (
         sites({"headers": {"X-Mood": 'calm"; return 200 "'}}),
-        """nginx_proxy_sites: headers: 'calm"; return 200 "' can't be sent.""",
+        """nginx_proxy_sites: headers: 'X-Mood' can't be sent.""",
     ),
     "a network that is none": (
         sites({"access": [{"path": "/admin", "allow": ["10.0.0.0/33"]}]}),
         "nginx_proxy_sites: allow: '10.0.0.0/33' is no network. Give addresses or networks, as 192.0.2.7,",
     ),
     "two rules for one path": (
-        sites({"access": [{"path": "/admin"}, {"path": "/admin/"}]}),
+        sites({"access": [{"path": "/admin", **GUARDED}, {"path": "/admin/", **GUARDED}]}),
         "nginx_proxy_sites: access: www.example.org has two rules for one path (/admin, /admin).",
     ),
     "users that are nowhere": (
@@ -158,10 +152,6 @@ REFUSED = {
     "a limit that is none": (
         {"nginx_proxy_limits": {"header_size": "huge"}},
         "nginx_proxy_limits.header_size: 'huge' won't do. Give bytes (1000 to 999999), or a number with k.",
-    ),
-    "a misspelt limit": (
-        {"nginx_proxy_limits": {"header_sise": "8k"}},
-        "nginx_proxy_limits.header_sise. Supported parameters include: body_timeout",
     ),
     "a balancer that is none": (
         {"nginx_proxy_trusted_proxies": ["balancer"]},
@@ -189,31 +179,161 @@ REFUSED = {
     ),
     "a file of CAs that is not there": (
         {**sites({"tls": "acme"}), "nginx_proxy_acme": {"ca_bundle": "/no/such.pem"}},
-        "nginx_proxy_acme: ca_bundle: /no/such.pem is no file on tornadoes-invalid.",
-    ),
-    "a misspelt key of the ACME server": (
-        {"nginx_proxy_acme": {"email": "a@example.org"}},
-        "nginx_proxy_acme.email. Supported parameters include: ca_bundle, challenge_port, directory",
-    ),
-    "a profile of TLS that nobody knows": (
-        {"nginx_proxy_tls_profile": "old"},
-        "value of nginx_proxy_tls_profile must be one of: intermediate, modern, got: old",
+        "nginx_proxy_acme: ca_bundle: /no/such.pem is no file on ",
     ),
     "one port for http and https": (
         {"nginx_proxy_http_port": 443},
         "443 and 443 won't do. Give two different ports from 1 to 65535.",
     ),
+    "all that is mistyped, at once": (
+        {"tornado_app_ports": "8000,8001", "tornado_app_version": 1.10, "torando_app_main": "x.py"},
+        "torando_app_main: nothing reads this variable. Is it tornado_app_main? tornado_app_version: 1.1 is "
+        "a number. Write it in quotes, as text. tornado_app_ports: '8000,8001' is no list. Give one",
+    ),
+    "a variable that is made of nothing": (
+        {"tornado_app_name": "{{ chat_name }}"},
+        "tornado_app_name: can't be read, 'chat_name' is undefined. Correct what it is made of.",
+    ),
+    "a port of the host's own": (
+        {"tornado_app_ports": [22]},
+        "tornado_app_ports: 22 is listened on by ssh.service on ",
+    ),
+    "a port of nginx's for the app": (
+        {"tornado_app_ports": [80, 8001], "nginx_proxy_sites": []},
+        "tornado_app_ports: 80 is nginx's or Redis's on ",
+    ),
+    "a port of another's for nginx": (
+        {"nginx_proxy_http_port": 22},
+        "nginx_proxy_http_port, nginx_proxy_https_port: 22 is listened on by ssh.service on ",
+    ),
+    "a port of another's for Redis": (
+        {"redis_server_port": 22},
+        "redis_server_port: 22 is listened on by ssh.service on ",
+    ),
+    "a version of a folder": (
+        {"tornado_app_version": "v2", "tornado_app_source": "/usr/share"},
+        "tornado_app_version: 'v2' says that /usr/share is a git repository, and it is none.",
+    ),
+    "a name whose folder is another's": (
+        {"tornado_app_name": "pictures"},
+        "tornado_app_name: 'pictures' would have /srv/pictures on ",
+    ),
+    "an app to remove that never was one": (
+        {"tornado_app_name": "pictures", "tornado_app_state": "absent"},
+        "which holds of-the-cat.jpg of somebody else. Take another name, or move that away.",
+    ),
+    "a folder below one of somebody else": (
+        {"tornado_app_sandbox": {"writable_paths": ["/srv/theirs/below"]}},
+        "tornado_app_sandbox: /srv/theirs/below lies below /srv/theirs, which others than root may write on ",
+    ),
+    "a folder below one that everybody may write": (
+        {"tornado_app_sandbox": {"writable_paths": ["/var/tmp/below"]}},
+        "tornado_app_sandbox: /var/tmp/below lies below /var/tmp, which others than root may write on ",
+    ),
+    "a folder behind a link": (
+        {"tornado_app_sandbox": {"writable_paths": ["/srv/link/below"]}},
+        "tornado_app_sandbox: /srv/link/below has a link in it (/srv/link) on ",
+    ),
+    "a folder that is a link": (
+        {"tornado_app_sandbox": {"writable_paths": ["/srv/link"]}},
+        "tornado_app_sandbox: /srv/link has a link in it (/srv/link) on ",
+    ),
+    "a folder by a way back": (
+        {"tornado_app_sandbox": {"writable_paths": ["/srv/theirs/../data"]}},
+        "tornado_app_sandbox: /srv/theirs/../data won't do.",
+    ),
+    "an upstream twice": (
+        sites({"upstreams": ["127.0.0.1:8000", "127.0.0.1:8000"]}),
+        "nginx_proxy_sites: www.example.org has 127.0.0.1:8000 twice.",
+    ),
+    "a rule that guards nothing": (
+        sites({"access": [{"path": "/admin"}]}),
+        "nginx_proxy_sites: access: /admin of www.example.org lets everybody in.",
+    ),
+    "a rule for all the world": (
+        sites({"access": [{"path": "/admin", "allow": ["0.0.0.0/0"]}]}),
+        "nginx_proxy_sites: access: /admin of www.example.org lets everybody in.",
+    ),
+    "a rule for what no address looks like": (
+        sites({"access": [{"path": "/admin/*", **GUARDED}, {"path": "/a/../b", **GUARDED}]}),
+        "nginx_proxy_sites: '/admin/*', '/a/../b' matches no address that nginx sees.",
+    ),
+    "a public CA's certificate for localhost": (
+        sites({"tls": "acme", "names": ["localhost", "www.example.org", "shop.internal"]}),
+        "nginx_proxy_sites: localhost, shop.internal can't have tls: acme, since no public CA",
+    ),
 }
+
+
+# What is on the host before anything is tried.
+THERE = """
+    mkdir -p /srv/pictures /srv/theirs/below /srv/data/below /var/tmp/below
+    touch /srv/pictures/of-the-cat.jpg /tmp/before
+    chown www-data /srv/theirs
+    ln -sfn data /srv/link
+"""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def untouched(host):
     """Whatever is refused here, the host is as bare at the end as it was at the beginning."""
     state = "dpkg-query --show; getent passwd; find /etc /srv /var/lib -newer /tmp/before -type f"
-    host.check_output("touch /tmp/before")
+    host.check_output(THERE)
     before = host.run(state).stdout
     yield
     assert host.run(state).stdout == before
+
+
+def alias(case):
+    """The name that the test host has in the inventory for one case."""
+    return case.replace(" ", "-").replace(",", "").replace("'", "").lower()
+
+
+EACH = 16  # cases in a run
+GROUPS = ("tornado_app", "nginx_proxy", "redis_server")
+
+
+def run(playbook, cases, variables, folder):
+    """One run of the whole system for some cases: what each host name was told, and how much it changed."""
+    hosts = {alias(case): {**variables, **REFUSED[case][0]} for case in cases}
+    groups = {"test_hosts": {"hosts": hosts}}
+    for group in GROUPS:
+        # Whoever is refused in one group needs no look from the others.
+        mine = [alias(case) for case in cases if group in json.dumps(REFUSED[case])]
+        groups[group] = {"hosts": dict.fromkeys(mine)}
+    inventory = folder / "hosts.yml"
+    inventory.write_text(json.dumps(groups))
+    with pytest.MonkeyPatch.context() as patch:
+        # A result a line, quoted in one way alone.
+        patch.setenv("ANSIBLE_CALLBACK_RESULT_FORMAT", "json")
+        _code, output = playbook("site.yml", "--forks=8", inventory=[inventory])
+    told = {}
+    for one, result in re.findall(r"(?m)^(?:fatal|failed): \[([^]]+)\].*? => (\{.*\})$", output):
+        told[one] = f"{told.get(one, '')} {json.loads(result)['msg']}".replace("\n", " ")
+    changed = dict(re.findall(r"(?m)^(\S+) +: ok=\d+ +changed=(\d+)", output))
+    return {one: (told.get(one, ""), changed.get(one)) for one in hosts}
+
+
+@pytest.fixture(scope="module")
+def said(container, playbook, tmp_path_factory):
+    """What is said to each case. A few runs do: the host has a name for each case in the inventory."""
+    variables = {**container[1], "ansible_ssh_private_key_file": str(ROOT / ".cache/test_hosts_key")}
+    # Sorted by group, so that most runs are of one.
+    cases = sorted(REFUSED, key=lambda case: [group in json.dumps(REFUSED[case]) for group in GROUPS])
+    found = {}
+    for first in range(0, len(cases), EACH):
+        folder = tmp_path_factory.mktemp("invalid")
+        found |= run(playbook, cases[first : first + EACH], variables, folder)
+    return found
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_bad_input_gets_one_sentence(said, case):
+    sentence, changed = said[alias(case)]
+    assert REFUSED[case][1] in sentence
+    assert changed == "0"
+    for word in ("Traceback", "AnsibleTagged", "Finalization", "<class"):
+        assert word not in sentence
 
 
 def refusal(playbook, variables):
@@ -222,12 +342,6 @@ def refusal(playbook, variables):
     assert code != 0
     assert "changed=0" in output
     return " ".join(output.split())
-
-
-@pytest.mark.parametrize("case", REFUSED)
-def test_bad_input_gets_one_sentence(playbook, case):
-    variables, sentence = REFUSED[case]
-    assert sentence in refusal(playbook, variables)
 
 
 def test_a_profile_of_certificates_is_refused_where_certbot_knows_none(playbook, host):

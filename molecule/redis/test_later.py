@@ -70,13 +70,20 @@ REFUSED = {
     ),
     "a misspelt variable": (
         {"redis_server_address": "127.0.0.1"},
-        "redis_server_address: no such variable. The role knows redis_server_addresses,",
+        "redis_server_address: no such variable. Is it redis_server_addresses?",
     ),
     "a misspelt key": (
         {"redis_server_users": [{**CHAT, "key": "chat:*"}]},
-        "redis_server_users.key. Supported parameters include: commands, keys, name, password",
+        "redis_server_users[0].key: no such key. Is it keys?",
     ),
-    "a state that is none": ({"redis_server_state": "gone"}, "must be one of: present, absent, got: gone"),
+    "a state that is none": (
+        {"redis_server_state": "gone"},
+        "redis_server_state: 'gone' is none of the choices. There are present, absent.",
+    ),
+    "a password that is no text": (
+        {"redis_server_users": [{**CHAT, "password": [CHAT["password"]]}]},
+        "redis_server_users[0].password: a list is no text. Give one line of it.",
+    ),
 }
 
 

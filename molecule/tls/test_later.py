@@ -153,7 +153,9 @@ def test_an_expired_certificate_of_the_user_is_told_with_name_and_date(host, pla
 
 
 def test_without_a_site_with_tls_nothing_is_left_but_the_private_ca(host, publish):
-    code, _output = publish({"names": ["www.example.test"], "tls": "none", **UPSTREAMS})
+    gone = (folders(host) | {"late.example.test"}) - {"www.example.test"}
+    gone = [{"names": [name], "state": "absent"} for name in gone]
+    code, _output = publish({"names": ["www.example.test"], "tls": "none", **UPSTREAMS}, *gone)
     assert code == 0
     assert folders(host) == set()
     assert host.check_output("find / -xdev -path /proc -prune -o -name '*nginx-proxy*' -print") == ""

@@ -37,6 +37,21 @@ def nearest(path, entries, key):
     return max(found, key=lambda entry: len(below(entry[key])), default=None)
 
 
+def nginx_proxy_open_rules(site):
+    """Paths of the rules that let everybody in without being an exception from another rule."""
+    everybody = {"0.0.0.0/0", "::/0"}
+    guarding = [
+        rule
+        for rule in site["access"]
+        if rule.get("users_file") or (rule.get("allow") and not everybody & set(rule["allow"]))
+    ]
+    return [
+        rule["path"]
+        for rule in site["access"]
+        if rule not in guarding and nearest(rule["path"], guarding, "path") is None
+    ]
+
+
 def nginx_proxy_locations(site):
     """Locations of a site, the app's own one last.
 
@@ -87,6 +102,7 @@ class FilterModule:
         return {
             "nginx_proxy_header": nginx_proxy_header,
             "nginx_proxy_locations": nginx_proxy_locations,
+            "nginx_proxy_open_rules": nginx_proxy_open_rules,
             "nginx_proxy_slug": nginx_proxy_slug,
             "nginx_proxy_spelt": nginx_proxy_spelt,
         }

@@ -1,0 +1,1 @@
+../../tornado_app/library/tornado_app_ports.py

@@ -1,0 +1,1 @@
+../../tornado_app/action_plugins/tornado_app_inputs.py

@@ -1,0 +1,333 @@
+"""What somebody who mistypes a variable is told: what is wrong, and what was meant."""
+
+import sys
+
+import pytest
+from ansible._internal._datatag._tags import Origin, VaultedValue
+from rendering import ROOT, load
+
+sys.path.insert(0, str(ROOT / "roles/tornado_app/action_plugins"))
+
+import tornado_app_inputs as inputs
+
+ROLES = ("tornado_app", "nginx_proxy", "redis_server")
+OPTIONS = {
+    role: load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["variables"]["options"]
+    for role in ROLES
+}
+
+# What others call theirs: roles that people use beside these, and names of one's own.
+THEIRS = """
+    nginx_user nginx_vhosts nginx_worker_processes nginx_worker_connections nginx_error_log
+    nginx_access_log nginx_configs nginx_upstreams nginx_ppa_use nginx_servers nginx_http_template
+    nginx_main_template nginx_extra_http_options nginx_client_max_body_size nginx_proxy nginx_ports
+    nginx_service_state nginx_limits nginx_server_tokens nginx_app_name nginx_proxy2_sites
+    proxy_sites proxy_env proxy_port ngx_sites redis_port redis_bind_interface redis_timeout
+    redis_maxmemory redis_users redis_version redis_server redis_servers redis_conf_path
+    redis_service_name redis_daemon redis_package_name redis_password redis_requirepass
+    redis_addresses redis_state redis_mode redis_databases redis_cluster_port redis_user
+    redis_sentinel_port redis_exporter_port tornado_version tornado_user tornado_main
+    tornado_api_ports tornado_web_ports tornado_app2_ports tornado_apps tornado_apps_dir
+    tornado_application_log tornado_environment tornado_secrets tornado_logs_dir app_ports app_name
+    app_version app_source app_user app_environment my_tornado_app_name my_nginx_proxy_thing sites
+    users http_port https_port domain version release name state certbot_admin_email
+    postgresql_users docker_users ssh_port security_ssh_port ntp_servers haproxy_backend_servers
+    traefik_proxy_sites letsencrypt_email acme_directory apache_vhosts django_app_name
+    flask_app_ports tomcat_app_ports gunicorn_workers uwsgi_processes supervisor_programs
+""".split()  # noqa: SIM905
+
+SLIPS = {
+    "tornado_app_port": "tornado_app_ports",
+    "tornado_apps_ports": "tornado_app_ports",
+    "tornadoapp_name": "tornado_app_name",
+    "tornado-app-name": "tornado_app_name",
+    "tornado_app-ports": "tornado_app_ports",
+    "tornado_ap_name": "tornado_app_name",
+    "Tornado_app_name": "tornado_app_name",
+    "torando_app_version": "tornado_app_version",
+    "tornado_app_vesion": "tornado_app_version",
+    "tornado_app_secret": "tornado_app_secrets",
+    "ngnix_proxy_sites": "nginx_proxy_sites",
+    "nginx-proxy-sites": "nginx_proxy_sites",
+    "nginxproxy_sites": "nginx_proxy_sites",
+    "nginx_proxies_sites": "nginx_proxy_sites",
+    "nginx_porxy_http_port": "nginx_proxy_http_port",
+    "NGINX_PROXY_SITES": "nginx_proxy_sites",
+    "nginx_prox_sites": "nginx_proxy_sites",
+    "nginx_proxy_site": "nginx_proxy_sites",
+    "nginx_proxy_limit": "nginx_proxy_limits",
+    "redis_servers_users": "redis_server_users",
+    "redis_serv_port": "redis_server_port",
+    "reids_server_port": "redis_server_port",
+    "redis-server-users": "redis_server_users",
+    "redis_server_user": "redis_server_users",
+}
+
+
+def names(role, variables, given=()):
+    """What is said of the names of these variables."""
+    defaults = load(f"roles/{role}/defaults/main.yml")
+    looked_at = inputs.Names(role, OPTIONS[role], defaults, {**defaults, **variables}, given)
+    return list(looked_at.refusals(variables.get))
+
+
+def said(name, value):
+    """What is said of a variable's value."""
+    [role] = [role for role in ROLES if name.startswith(role)]
+    return list(inputs.check(name, value, OPTIONS[role][name]))
+
+
+@pytest.mark.parametrize("name", SLIPS)
+def test_a_misspelt_name_is_answered_with_the_right_one(name):
+    role = next(role for role in ROLES if SLIPS[name].startswith(role))
+    [sentence] = names(role, {name: "x"})
+    assert sentence.startswith(f"{name}: ")
+    assert sentence.endswith(f"Is it {SLIPS[name]}?")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_names_of_others_are_theirs(role):
+    assert names(role, {name: "x" for name in THEIRS if not name.startswith(f"{role}_")}) == []
+
+
+def test_a_name_that_another_variable_uses_is_no_slip():
+    assert (
+        names("tornado_app", {"tornado_apps_ports": [8000], "tornado_app_ports": "{{ tornado_apps_ports }}"})
+        == []
+    )
+    assert names("nginx_proxy", {"nginx_sites": [], "x": [{"y": "{{ nginx_sites + [] }}"}]}) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "meant"),
+    [
+        ("nginx_sites", [{"names": ["www.example.org"]}], "nginx_proxy_sites"),
+        ("tornado_ports", [8000, 8001], "tornado_app_ports"),
+        ("redis_users", [{"name": "chat", "password": "x"}], "redis_server_users"),
+    ],
+)
+def test_half_a_prefix_is_a_slip_where_the_value_can_be_nothing_else(name, value, meant):
+    role = next(role for role in ROLES if meant.startswith(role))
+    assert names(role, {name: value}) == [f"{name}: nothing reads this variable. Is it {meant}?"]
+    assert names(role, {name: {"example.org": ["listen 80"]}}) == []
+    assert names(role, {name: value, meant: value}) == []
+
+
+@pytest.mark.parametrize("word", ["version", "tornado_version", "app_version"])
+def test_what_the_command_line_gives_without_the_prefix_is_a_slip(word):
+    assert names("tornado_app", {word: "v2"}, given=[word]) == [
+        f"{word}: nothing reads this variable. Is it tornado_app_version?"
+    ]
+    assert names("tornado_app", {word: "v2"}) == []
+    assert names("tornado_app", {word: "v2", "tornado_app_version": "{{ " + word + " }}"}, given=[word]) == []
+
+
+# How several of them end.
+QUOTES = "Give text, in quotes where YAML makes something else of it."
+SITE = {"names": ["www.example.org"], "upstreams": ["127.0.0.1:8000"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("tornado_app_ports", 8000, "tornado_app_ports: 8000 is no list. Give one, as [8000]."),
+        (
+            "tornado_app_ports",
+            "8000,8001",
+            "tornado_app_ports: '8000,8001' is no list. Give one, as [8000, 8001].",
+        ),
+        ("tornado_app_ports", "[8000]", "tornado_app_ports: '[8000]' is no list. Give one, as [8000]."),
+        (
+            "tornado_app_ports",
+            ["8000-8003"],
+            "tornado_app_ports[0]: '8000-8003' is no whole number. Give digits alone.",
+        ),
+        ("tornado_app_ports", [True], "tornado_app_ports[0]: true is no whole number. Give digits alone."),
+        (
+            "tornado_app_ports",
+            None,
+            "tornado_app_ports: there is no value. Give a list, or leave the line out.",
+        ),
+        ("tornado_app_ports", {8000: None}, "tornado_app_ports: a dict is no list. Give one, as [..., ...]."),
+        ("tornado_app_version", 1.1, "tornado_app_version: 1.1 is a number. Write it in quotes, as text."),
+        ("tornado_app_version", 7, "tornado_app_version: 7 is a number. Write it in quotes, as text."),
+        (
+            "tornado_app_version",
+            None,
+            "tornado_app_version: there is no value. Give text, or leave the line out.",
+        ),
+        ("tornado_app_name", ["chat"], "tornado_app_name: a list is no text. Give one line of it."),
+        (
+            "tornado_app_state",
+            "absnet",
+            "tornado_app_state: 'absnet' is none of the choices. There are present, absent.",
+        ),
+        (
+            "tornado_app_drain_timeout",
+            "30s",
+            "tornado_app_drain_timeout: '30s' is no whole number. Give digits alone.",
+        ),
+        (
+            "tornado_app_drain_timeout",
+            0.5,
+            "tornado_app_drain_timeout: 0.5 is no whole number. Give digits alone.",
+        ),
+        (
+            "tornado_app_environment",
+            "DEBUG=1",
+            "tornado_app_environment: the value has no keys. Give keys with values.",
+        ),
+        (
+            "tornado_app_environment",
+            {"DEBUG": False},
+            "tornado_app_environment.DEBUG: false is no text. " + QUOTES,
+        ),
+        (
+            "tornado_app_secrets",
+            {"cookie": None},
+            "tornado_app_secrets.cookie: there is no value. " + QUOTES,
+        ),
+        (
+            "tornado_app_sandbox",
+            {"outbound": "no"},
+            "tornado_app_sandbox.outbound: 'no' is neither true nor false. Give one of them, without quotes.",
+        ),
+        (
+            "tornado_app_sandbox",
+            {"writeable_paths": []},
+            "tornado_app_sandbox.writeable_paths: no such key. Is it writable_paths?",
+        ),
+        (
+            "tornado_app_apps",
+            [{"name": "a", "port": [8000]}],
+            "tornado_app_apps[0].port: no such key. Is it ports?",
+        ),
+        ("tornado_app_apps", [{"ports": [8000]}], "tornado_app_apps[0]: name is missing. Give text there."),
+        (
+            "tornado_app_apps",
+            {"name": "a"},
+            "tornado_app_apps: a dict is no list. Give a list, each entry with a dash before its first key.",
+        ),
+        (
+            "nginx_proxy_sites",
+            [{**SITE, "upstream": []}],
+            "nginx_proxy_sites[0].upstream: no such key. Is it upstreams?",
+        ),
+        (
+            "nginx_proxy_sites",
+            [SITE, None],
+            "nginx_proxy_sites[1]: there is no value. Give keys with values, or leave the line out.",
+        ),
+        (
+            "nginx_proxy_sites",
+            [{"upstreams": []}],
+            "nginx_proxy_sites[0]: names is missing. Give a list there.",
+        ),
+        (
+            "nginx_proxy_sites",
+            [{**SITE, "names": "a.org"}],
+            "nginx_proxy_sites[0].names: 'a.org' is no list. Give one, as [a.org].",
+        ),
+        ("nginx_proxy_sites", [{**SITE, "tls": False}], None),
+        (
+            "nginx_proxy_sites",
+            [{**SITE, "tls": None}],
+            "nginx_proxy_sites[0].tls: there is no value. Give text, or leave the line out.",
+        ),
+        (
+            "nginx_proxy_sites",
+            [{**SITE, "redirect": "no"}],
+            "nginx_proxy_sites[0].redirect: 'no' is neither true nor false. Give one of them, "
+            "without quotes.",
+        ),
+        (
+            "nginx_proxy_sites",
+            [{**SITE, "acess": []}],
+            "nginx_proxy_sites[0].acess: no such key. Is it access?",
+        ),
+        (
+            "nginx_proxy_sites",
+            [{**SITE, "access": [{"path": "/", "user_file": "x"}]}],
+            "nginx_proxy_sites[0].access[0].user_file: no such key. Is it users_file?",
+        ),
+        (
+            "nginx_proxy_sites",
+            [{**SITE, "static": ["/static/"]}],
+            "nginx_proxy_sites[0].static[0]: '/static/' has no keys. Give keys with values. "
+            "There are path, url.",
+        ),
+        (
+            "nginx_proxy_maintenance",
+            True,
+            "nginx_proxy_maintenance: true is no text: YAML reads yes, no, on, off, true and "
+            "false so. Write it in quotes.",
+        ),
+        (
+            "nginx_proxy_tls_profile",
+            "old",
+            "nginx_proxy_tls_profile: 'old' is none of the choices. There are intermediate, modern.",
+        ),
+        (
+            "nginx_proxy_acme",
+            {"email": "a@example.org"},
+            "nginx_proxy_acme.email: no such key. Is it mail?",
+        ),
+        (
+            "nginx_proxy_limits",
+            {"header_sise": "8k"},
+            "nginx_proxy_limits.header_sise: no such key. Is it header_size?",
+        ),
+        (
+            "nginx_proxy_http_port",
+            "80/tcp",
+            "nginx_proxy_http_port: '80/tcp' is no whole number. Give digits alone.",
+        ),
+        (
+            "redis_server_addresses",
+            "127.0.0.1",
+            "redis_server_addresses: '127.0.0.1' is no list. Give one, as [127.0.0.1].",
+        ),
+    ],
+)
+def test_a_value_of_another_type_gets_one_sentence(name, value, sentence):
+    found = said(name, value)
+    assert len(found) == 1
+    assert sentence is None or found == [sentence]
+    for word in ("Ansible", "<class", "Tagged", "requested", "NoneType"):
+        assert word not in found[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("tornado_app_keep_releases", "3"),
+        ("tornado_app_environment", {"A": "b", "N": 7, "R": 0.5}),
+        ("nginx_proxy_worker_processes", 2),
+        ("nginx_proxy_worker_processes", "auto"),
+        ("nginx_proxy_limits", {"header_size": 8000}),
+        ("nginx_proxy_sites", [{**SITE, "max_body_size": 100, "maintenance": {}}]),
+    ],
+)
+def test_what_is_meant_well_is_taken(name, value):
+    assert said(name, value) == []
+
+
+def test_all_that_is_wrong_is_said_at_once():
+    found = said("nginx_proxy_sites", [{"name": "a", "tls": "acne", "timeout": "long"}])
+    assert len(found) == 4
+
+
+def test_a_secret_is_in_no_sentence(tmp_path):
+    secret = "correct-horse-battery"
+    assert secret not in "".join(
+        said("tornado_app_secrets", secret) + said("tornado_app_environment", [secret])
+    )
+    assert secret not in "".join(said("redis_server_users", [{"name": "a", "password": [secret]}]))
+    vaulted = VaultedValue(ciphertext="$ANSIBLE_VAULT;1.1;AES256").tag(secret)
+    (tmp_path / "all.yml").write_text("$ANSIBLE_VAULT;1.1;AES256\n6162")
+    from_file = Origin(path=str(tmp_path / "all.yml")).tag(secret)
+    for one in (vaulted, from_file):
+        assert said("tornado_app_ports", one) == [
+            "tornado_app_ports: the value is no list. Give one, as [..., ...]."
+        ]
+        assert secret not in "".join(said("nginx_proxy_tls_profile", one))

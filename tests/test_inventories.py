@@ -1,0 +1,155 @@
+"""A slip in an inventory or on the command line ends in a sentence, not in a run that does nothing."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rendering import ROOT
+
+GOOD = {
+    "hosts.yml": """
+        tornado_app: {hosts: {www.example.org: }}
+        nginx_proxy: {hosts: {www.example.org: }}
+        database: {hosts: {db.example.org: }}
+    """
+}
+
+
+def run(folder, files, *words, playbook="site.yml"):
+    """What a playbook says to an inventory of these files: the exit code, and all that it printed."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("\n".join(line.removeprefix("        ") for line in text.splitlines()))
+    command = [Path(sys.executable).parent / "ansible-playbook", "-i", folder, playbook, *words]
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("files", "words", "sentence"),
+    [
+        ({}, [], ": there is no host in it. Give -i a file or folder that has some."),
+        ({}, ["-l", "www.example.org"], ": there is no host in it. Give -i a file or folder that has some."),
+        (
+            {"hosts.yml": "webservers: {hosts: {www.example.org: }}"},
+            [],
+            ": no host is in a group tornado_app or nginx_proxy or redis_server, so there is nothing "
+            "to do. The "
+            "groups with names are webservers. Write, as an example, "
+            "tornado_app: {hosts: {www.example.org: }}",
+        ),
+        (
+            {"hosts.yml": "all: {tornado_app: {hosts: {a: }}, hosts: {b: }}"},
+            [],
+            ": no host is in a group tornado_app or nginx_proxy or redis_server, so there is nothing to do.",
+        ),
+        (
+            {"hosts.yml": "tornado_apps: {hosts: {a: }}\nnginx_proxy: {hosts: {a: }}"},
+            [],
+            "tornado_apps: no playbook knows this group of the inventory. Is it tornado_app?",
+        ),
+        (
+            {"hosts.yml": "tornado_app: {hosts: {a: }}\nngnix_proxy: {hosts: {a: }}"},
+            [],
+            "ngnix_proxy: no playbook knows this group of the inventory. Is it nginx_proxy?",
+        ),
+        (
+            {"hosts.ini": "[tornado-app]\nwww.example.org\n"},
+            [],
+            "tornado-app: no playbook knows this group of the inventory. Is it tornado_app?",
+        ),
+        (
+            {"hosts.yml": "tornado_app: {hosts: {a: }}\nredis_servers: {hosts: {a: }}"},
+            [],
+            "redis_servers: no playbook knows this group of the inventory. Is it redis_server?",
+        ),
+        (
+            {**GOOD, "group_vars/tornado-app.yml": ""},
+            [],
+            "tornado-app.yml: nothing in the inventory is called tornado-app, so nobody reads this file. "
+            "Is it tornado_app?",
+        ),
+        (
+            {**GOOD, "group_vars/nginx_proxys.yml": ""},
+            [],
+            "nginx_proxys.yml: nothing in the inventory is called",
+        ),
+        ({**GOOD, "group_vars/databases/all.yml": ""}, [], "databases: nothing in the inventory is called"),
+        (
+            {**GOOD, "group_vars/nginx_proxy.ymal": ""},
+            [],
+            "nginx_proxy.ymal: nobody reads a file that ends in .ymal. Call it nginx_proxy.yml.",
+        ),
+        ({**GOOD, "group_vars/all.yml.yml": ""}, [], "Call it all.yml."),
+        (
+            {**GOOD, "host_vars/www.exmaple.org.yml": ""},
+            [],
+            "www.exmaple.org.yml: nothing in the inventory is called www.exmaple.org, so nobody reads "
+            "this file. Is it www.example.org?",
+        ),
+        (
+            {**GOOD, "group-vars/all.yml": ""},
+            [],
+            "group-vars: Ansible does not look into this folder. Is it group_vars?",
+        ),
+        (
+            {**GOOD, "hostvars/db.example.org.yml": ""},
+            [],
+            "hostvars: Ansible does not look into this folder.",
+        ),
+        (GOOD, ["-t", "deploy"], "-t deploy: nothing here has a tag. Run one of playbooks/ for a part."),
+        (
+            GOOD,
+            ["-l", "db.example.org"],
+            "-l db.example.org: no such host is in tornado_app or nginx_proxy or redis_server. "
+            "There are www.example.org.",
+        ),
+        (
+            GOOD,
+            ["-l", "database"],
+            "-l database: no such host is in tornado_app or nginx_proxy or redis_server.",
+        ),
+        (GOOD, ["-l", "www.exmaple.org"], "leaves us with no hosts to target"),
+        ({"hosts.yml": "tornado_app:\n\thosts: {a: }"}, [], ": there is no host in it."),
+    ],
+)
+def test_a_slip_gets_one_sentence_and_fails(tmp_path, files, words, sentence):
+    code, output = run(tmp_path, files, *words)
+    assert code != 0
+    assert sentence in output
+    assert "TASK" not in output
+
+
+@pytest.mark.parametrize(
+    "verb", ["deploy", "publish", "redis", "check", "rollback", "maintenance", "purge", "prune"]
+)
+def test_a_verb_without_a_host_for_it_fails(tmp_path, verb):
+    groups = {"deploy": "nginx_proxy", "rollback": "nginx_proxy", "prune": "redis_server"}
+    files = {"hosts.yml": f"{groups.get(verb, 'tornado_app')}: {{hosts: {{a: }}}}"}
+    code, output = run(tmp_path, files, playbook=f"playbooks/{verb}.yml")
+    assert code != 0
+    assert "no host is in a group" in output
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"hosts.yml": "nginx_proxy: {hosts: {a: }}"},
+        {**GOOD, "group_vars/staging.yml": "", "group_vars/all.yml~": "", "group_vars/all.yml.bak": ""},
+        {**GOOD, "host_vars/www2.example.org.yml": "", "host_vars/www.example.org/main.yml": ""},
+        {
+            "hosts.yml": "tornado_app: {children: {tornado_apps: {hosts: {a: }}}}\nweb1: {}",
+            "group_vars/web2.yml": "",
+        },
+        {"hosts.yml": "nginx_proxy: {hosts: {a: }}\nproxy: {hosts: {b: }}\nnginx: {hosts: {c: }}\napp: {}"},
+        {"hosts.yml": "redis_server: {hosts: {a: }}\nredis: {hosts: {b: }}\ntornado: {hosts: {c: }}"},
+    ],
+)
+def test_an_inventory_that_is_meant_so_is_taken(tmp_path, files):
+    _code, output = run(tmp_path, files, "--list-hosts")
+    assert "Is it" not in output
+    code, output = run(tmp_path, files, "--list-tasks", "-l", "all")
+    assert (code, "no host is in a group" in output) == (0, False)
