@@ -200,7 +200,7 @@ def statuses(found):
 @pytest.fixture(scope="module")
 def heard(host):
     """What the apps have logged since this was asked last; health checks are the keeper's."""
-    journal = "journalctl --unit='tornado-plain@*' --unit='tornado-old@*' --output=cat"
+    journal = "journalctl --unit='tornado-plain*' --unit='tornado-old*' --output=cat"
 
     def ask():
         lines = host.check_output(f"journalctl --sync; {journal} --cursor-file=/run/test.cursor")
