@@ -50,11 +50,11 @@ def test_every_answer_of_a_site_carries_its_headers(client, target, status, more
 
 
 @pytest.mark.parametrize(
-    ("host", "status"), [("Host: other.example.org\r\n", 421), ("", 400), ("Host: a b\r\n", 400)]
+    ("line", "status"), [("Host: other.example.org\r\n", 421), ("", 400), ("Host: a b\r\n", 400)]
 )
-def test_what_is_for_no_site_has_them_tell_nothing_but_https(client, host, status):
+def test_what_is_for_no_site_has_them_tell_nothing_but_https(client, line, status):
     connection = client.connect("https", "localhost")
-    connection.sendall(f"GET / HTTP/1.1\r\n{host}Connection: close\r\n\r\n".encode())
+    connection.sendall(f"GET / HTTP/1.1\r\n{line}Connection: close\r\n\r\n".encode())
     text = b"".join(iter(lambda: connection.recv(65536), b"")).decode().lower()
     assert text.startswith(f"http/1.1 {status} ")
     assert f"{HSTS}: max-age=63072000\r\n" in text
