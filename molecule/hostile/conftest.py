@@ -138,7 +138,9 @@ def hostile_comes_back(request, eventually, hostile, host):
             ).stdout
         )
         host.run("timeout 60 systemctl stop tornado-hostile.target 'tornado-hostile@*'")
-        host.run("pkill --signal KILL --uid tornado-hostile; systemctl reset-failed 'tornado-hostile*'")
+        host.run(
+            "pkill --signal KILL --uid tornado-hostile; sleep 1; systemctl reset-failed 'tornado-hostile*'"
+        )
         host.run("find /var/cache/tornado-hostile -maxdepth 1 -type l -delete")
         host.run("timeout 60 systemctl start tornado-hostile.target")
         eventually(hostile.is_well)
