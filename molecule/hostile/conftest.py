@@ -26,8 +26,9 @@ def hole(host):
         answer = host.run(f"echo {packed} | base64 --decode | {ask}").stdout
         if dies and not answer:
             return ""
+        assert answer, f"port {port} gave no answer to an attack that ends"
         found = json.loads(answer)
-        assert found["problem"] == ""
+        assert found.get("problem") == "", found
         print(found["said"])
         return found["said"]
 
@@ -125,6 +126,10 @@ def hostile_comes_back(request, eventually, hostile, host):
     yield
     if getattr(request.module, "GONE", False):
         return
+    if "fixed" not in request.fixturenames:
+        # Each attack begins with a host on which no other goes on, whatever the status says.
+        with contextlib.suppress(AssertionError):
+            hostile.end(hostile.processes() - hostile.served_by())
     well = eventually(hostile.is_well, seconds=20)
     if not well:
         print(
@@ -133,7 +138,9 @@ def hostile_comes_back(request, eventually, hostile, host):
             ).stdout
         )
         host.run("timeout 60 systemctl stop tornado-hostile.target 'tornado-hostile@*'")
-        host.run("pkill --signal KILL --uid tornado-hostile; systemctl reset-failed 'tornado-hostile*'")
+        host.run(
+            "pkill --signal KILL --uid tornado-hostile; sleep 1; systemctl reset-failed 'tornado-hostile*'"
+        )
         host.run("find /var/cache/tornado-hostile -maxdepth 1 -type l -delete")
         host.run("timeout 60 systemctl start tornado-hostile.target")
         eventually(hostile.is_well)

@@ -66,6 +66,7 @@ ours.listen(0)
     "spoiled again and again": """
 def spoil():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(1)  # the hole's answer leaves first
     while True:
         with contextlib.suppress(OSError):
             ours.listen(0)

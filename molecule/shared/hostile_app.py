@@ -144,7 +144,12 @@ class Hostile:
 
     def served_by(self):
         """Pids of the processes that serve, as the status has them."""
-        return {port["pid"] for port in self.status()["ports"].values()}
+        return {port["pid"] for port in self.status()["ports"].values()} - {0}
+
+    def end(self, pids):
+        """Kill processes of the app's, by root."""
+        if pids:
+            self.host.run(f"kill -KILL {' '.join(map(str, pids))}")
 
     def nothing_else_runs(self):
         """Whether each port has its one process, and the account no other."""
