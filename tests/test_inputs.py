@@ -1,14 +1,17 @@
 """What somebody who mistypes a variable is told: what is wrong, and what was meant."""
 
-import sys
+import importlib.util
 
 import pytest
 from ansible._internal._datatag._tags import Origin, VaultedValue
 from rendering import ROOT, load
 
-sys.path.insert(0, str(ROOT / "roles/tornado_app/action_plugins"))
-
-import tornado_app_inputs as inputs
+# By its path: a module of another plugin there has the same name.
+SPEC = importlib.util.spec_from_file_location(
+    "tornado_app_inputs", ROOT / "roles/tornado_app/action_plugins/tornado_app_inputs.py"
+)
+inputs = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(inputs)
 
 ROLES = ("tornado_app", "nginx_proxy", "redis_server")
 OPTIONS = {

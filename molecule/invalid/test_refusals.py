@@ -133,6 +133,10 @@ REFUSED = {
         sites({"headers": {"X-Mood": 'calm"; return 200 "'}}),
         """nginx_proxy_sites: headers: 'X-Mood' can't be sent.""",
     ),
+    "a header that hsts is for": (
+        sites({"headers": {"Strict-Transport-Security": "max-age=1"}}),
+        "nginx_proxy_sites: headers: 'Strict-Transport-Security' can't be sent.",
+    ),
     "a network that is none": (
         sites({"access": [{"path": "/admin", "allow": ["10.0.0.0/33"]}]}),
         "nginx_proxy_sites: allow: '10.0.0.0/33' is no network. Give addresses or networks, as 192.0.2.7,",
