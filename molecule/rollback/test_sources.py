@@ -19,13 +19,16 @@ for path in ("/root/evil", "/etc/evil", "/srv/load/releases/evil", "/srv/load/ve
         open(path, "w").close()
     except OSError:
         pass
-open(ENVIRONMENT + "/built-by", "w").write(str(os.getuid()))
 WORDS = ["sleep", "4711"]
-subprocess.Popen(WORDS, start_new_session=True)
+if not os.path.exists(ENVIRONMENT + "/built-by"):
+    subprocess.Popen(WORDS, start_new_session=True)
+open(ENVIRONMENT + "/built-by", "w").write(str(os.getuid()))
 %s
 setup(name="evil", version="1", py_modules=["evil"])
 """
-PTH = "import os; os.getuid() or open('/root/evil', 'w'); os.system('setsid sleep 4711 &')"
+# The program itself may leave what it likes; here it is about the build.
+PTH = "import os; os.getuid() or open('/root/evil', 'w')"
+PTH += "; 'TMPDIR' in os.environ and os.system('setsid sleep 4711 &')"
 
 
 @pytest.fixture
@@ -72,13 +75,9 @@ def test_what_a_requirement_runs_is_nobody_and_leaves_nothing(app, host, require
             "os.path.exists(ENVIRONMENT + '/x') or os.symlink('/etc/passwd', ENVIRONMENT + '/x')",
             "leads out of it: x",
         ),
-        (
-            "os.path.exists(ENVIRONMENT + '/x') or os.mkfifo(ENVIRONMENT + '/x')",
-            "neither file, folder nor link: x",
-        ),
         ("raise SystemExit('\\x1b[31mno such\\x1b[0m compiler')", "no such"),
     ],
-    ids=["link", "fifo", "failure"],
+    ids=["link", "failure"],
 )
 def test_an_environment_that_can_not_be_roots_is_no_release(app, host, requirement, more, words):
     before = app.current(), host.check_output("ls /srv/load/venvs /srv/load/releases")

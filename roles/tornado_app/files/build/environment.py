@@ -23,7 +23,7 @@ TRUSTED = {"filter": "fully_trusted"} if hasattr(tarfile, "fully_trusted_filter"
 
 
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
-GRACE = 10  # seconds for what a step has started and not waited for
+GRACE = 5  # seconds for what a step has started and not waited for
 
 
 def children() -> set[int]:
