@@ -45,6 +45,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.tornado_app_host import ask, connect, look, running, show
 from ansible.module_utils.tornado_app_lockfile import open_lock
+from ansible.module_utils.tornado_app_socket import BACKLOG, spoiled
 from ansible.module_utils.tornado_app_static import gather, missing
 from ansible.module_utils.tornado_app_text import printable
 
@@ -245,14 +246,15 @@ class Roll:
             time.sleep(0.1)
 
     def hear(self):
-        """See that each swapped port can be heard, now that nothing else of the app has its socket.
+        """See that each swapped port is heard as well as ever, now that nothing of before has its socket.
 
-        The program before may have told the kept socket to drop what comes, and made that final.
+        The program before may have told the kept socket anything, and made that final.
         """
         for one in self.swapped:
             unit = f"{self.unit}@{one['port']}"
             path = self.settings["health_path"]
-            if any(answers(one["port"], path) for _try in range(TRIES)):
+            sound = self.sound(one["port"])
+            if sound and any(answers(one["port"], path) for _try in range(TRIES)):
                 continue
             systemctl("restart", f"{unit}.socket", f"{unit}.service")
             one["reopened"] = True
@@ -261,6 +263,16 @@ class Roll:
                 if time.monotonic() > end:
                     raise Refusal(one["port"], "can't be heard, not even on a new socket")
                 time.sleep(0.2)
+
+    def sound(self, port):
+        """Whether a port's socket is as it was made; its queue is made as long as it was."""
+        with contextlib.suppress(OSError, ValueError), self.reach(port) as channel:
+            channel.send(json.dumps({"do": "socket"}).encode())
+            _answer, handed, _flags, _address = socket.recv_fds(channel, 4096, 1)
+            with socket.socket(fileno=handed[0]) as listener:
+                listener.listen(BACKLOG)
+                return not spoiled(listener)
+        return True  # not known: it is asked for an answer all the same
 
     def record(self, **more):
         """Append one line to the history."""
@@ -280,7 +292,7 @@ class Roll:
             f" ready after {one['seconds']} s"
             + (f", drained after {one['drained']} s" if one.get("drained") is not None else "")
             + (" (its time was up)" if one.get("forced") else "")
-            + (", on a new socket, since the old one was deaf" if one.get("reopened") else "")
+            + (", on a new socket, since the old one was spoilt" if one.get("reopened") else "")
             for one in self.swapped
         ]
 

@@ -7,6 +7,7 @@ service's main process that listens there. One JSON object a packet:
     {"do": "swap", "release": ID, "hold": true}    prepare a process; answered when proven
     {"do": "commit"}                               let it take over; answered when done
     {"do": "swap", "release": ID}                  both at once
+    {"do": "socket"}                               the port's socket comes with the answer
     {"do": "stop"}                                 a stop follows; answered with the port's socket
     {"do": "retire"}                               a restart follows
     {"do": "close"}                                a stop follows, of the socket as well

@@ -510,6 +510,8 @@ class Keeper:
         verb = request.get("do")
         if verb == "status":
             self.answer(client, ok=True, **self.status())
+        elif verb == "socket":
+            client.send({"ok": True}, self.listener)
         elif verb in ("stop", "retire", "close"):
             self.verb = verb
             client.send({"ok": True}, self.listener)
