@@ -25,6 +25,7 @@ for name in (
     "tornado_app_seal",
     "tornado_app_unprivileged",
     "tornado_app_host",
+    "tornado_app_socket",
     "tornado_app_static",
 ):
     sys.modules[f"ansible.module_utils.{name}"] = __import__(name)

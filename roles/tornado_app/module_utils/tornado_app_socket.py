@@ -1,7 +1,7 @@
-"""Whether a listening socket is as it was made, whatever the programs that had it told it. Standard library."""
+"""Whether a listening socket is as it was made, whatever the programs that had it told it.
 
 Every process of a program gets the port's socket. What it changes there (sizes of buffers, filters,
-time-outs) holds for the next release too, and some of it for good.
+time-outs) holds for the next release too, and some of it for good. Standard library only.
 """
 
 import socket
