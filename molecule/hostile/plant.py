@@ -82,11 +82,10 @@ def plant(folder):
 
 for path in {
     *glob.glob("/var/*/tornado-hostile"),
-    *glob.glob("/var/*/tornado-hostile/tmp"),
     "/tmp",
     "/dev/shm",
     "/run/tornado-hostile",
     os.environ["HOME"],
 }:
-    if os.access(path, os.W_OK):
+    if os.path.isdir(path) and os.access(path, os.W_OK):
         plant(path)

@@ -13,6 +13,7 @@ PORTS = tuple(range(8000, 8006))
 SAMPLE = ROOT / "tests/samples/hostile"
 # Where a program may put files; what it does there is its own business, until root reads it.
 FOLDERS = [f"/var/{kind}/tornado-hostile" for kind in ("lib", "cache", "log")]
+FOLDERS += ["/var/cache/tornadoes-tmp/hostile"]  # its /tmp
 
 # What all attacks begin with. What an attack prints, has succeeded.
 PRELUDE = """
