@@ -20,7 +20,6 @@ NAMES = [
     "settings.json",
     "pip.conf",
     ".netrc",
-    ".local",
 ]
 
 

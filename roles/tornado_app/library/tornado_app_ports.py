@@ -72,7 +72,9 @@ def unit_of(pid):
     """The unit that a process is in."""
     try:
         with open(f"/proc/{pid}/cgroup") as file:
-            names = re.findall(r"[^/\n]+\.(?:service|scope)$", file.read(), re.MULTILINE)
+            # The second version's line first: where a host has both, systemd goes by that.
+            lines = sorted(file.read().splitlines(), key=lambda line: not line.startswith("0::"))
+        names = re.findall(r"[^/\n]+\.(?:service|scope)$", "\n".join(lines), re.MULTILINE)
         with open(f"/proc/{pid}/comm") as file:
             return names[0] if names else file.read().strip()
     except OSError:
