@@ -27,7 +27,16 @@ def test_changed_units_restart_port_by_port_behind_the_kept_socket(app, host, lo
 def test_ports_come_and_go_without_a_lost_request(app, capsys, host, load):
     ports = [*map(int, PORTS[1:]), 8004]
     site = {"names": ["localhost"], "upstreams": [f"127.0.0.1:{port}" for port in ports]}
-    words = {"tornado_app_ports": ports, "nginx_proxy_sites": [site], "tornado_app_memory_max": "301M"}
+    # The others stay: a site goes only where that is asked for.
+    others = [
+        {"names": ["solo.example.test"], "upstreams": ["127.0.0.1:8100"]},
+        {"names": ["naive.example.test"], "upstreams": ["127.0.0.1:9000", "127.0.0.1:9001"]},
+    ]
+    words = {
+        "tornado_app_ports": ports,
+        "nginx_proxy_sites": [site, *others],
+        "tornado_app_memory_max": "301M",
+    }
     spans = {}
     with load(*CALM) as running:
         for number in range(3):

@@ -1,5 +1,7 @@
 """A program that works against its keeper. What it can't do as another account is asked on a host."""
 
+import socket
+
 import pytest
 from port import ROOT
 
@@ -135,3 +137,26 @@ def test_a_socket_that_the_program_has_shut_is_open_for_the_next(serving):
     assert serving.ask(do="swap", release="two")["ok"]
     # Whom the process before had taken in already, it answers.
     assert serving.wait_for(lambda: '"release"' in str(serving.get()))
+
+
+def test_a_socket_that_the_program_has_made_a_connection_ends_no_keeper(serving):
+    connect = """
+    for fd in range(3, 64):
+        try:
+            one = socket.socket(fileno=os.dup(fd))
+            if one.family == socket.AF_INET and one.getsockname()[1] == options.port:
+                one.shutdown(socket.SHUT_RDWR)
+                one.setblocking(True)
+                one.connect(other.getsockname())
+        except OSError:
+            pass
+    """
+    head = HEAD.replace("def channel", 'other = socket.create_server(("127.0.0.1", 0))\ndef channel')
+    serving.add("connects", head % connect + SERVE % 0.3, settle_time=0)
+    assert serving.ask(do="swap", release="connects")["ok"]
+    assert serving.wait_for(lambda: serving.listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 0)
+    serving.add("two", PROGRAM)
+    assert serving.ask(do="swap", release="two")["ok"]
+    assert serving.keeper.poll() is None
+    serving.restart()
+    assert serving.ask(do="status")["release"] in ("one", "two")

@@ -270,7 +270,8 @@ class Roll:
             channel.send(json.dumps({"do": "socket"}).encode())
             _answer, handed, _flags, _address = socket.recv_fds(channel, 4096, 1)
             with socket.socket(fileno=handed[0]) as listener:
-                listener.listen(BACKLOG)
+                with contextlib.suppress(OSError):
+                    listener.listen(BACKLOG)
                 return not spoiled(listener)
         return True  # not known: it is asked for an answer all the same
 

@@ -154,7 +154,8 @@ class Keeper:
         if self.verb == "close":
             # The port is shut, and systemd would call a socket failed that does not listen. It
             # listens once more, but deaf since commands.stop().
-            self.listener.listen(1)
+            with contextlib.suppress(OSError):
+                self.listener.listen(1)
 
     def turn(self, now: float) -> None:
         """Hear everybody, then do what is due."""

@@ -32,11 +32,13 @@ def open_up(listener: socket.socket) -> None:
     """Let a port be heard, whatever the keeper before was told.
 
     Where the stop of a socket is called off by a start, systemd keeps what commands.deafen()
-    and a closing process have left.
+    and a closing process have left. What a program has made of it that can't be undone is found by
+    who deploys the next release.
     """
     with contextlib.suppress(OSError):  # ENOENT, nearly always
         listener.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
-    listener.listen(BACKLOG)
+    with contextlib.suppress(OSError):
+        listener.listen(BACKLOG)
 
 
 def waited(cgroup: str) -> float:
