@@ -193,10 +193,9 @@ def test_the_fixed_release_alone_answers_at_once_and_in_full(hostile, on_host, p
 
 @pytest.mark.usefixtures("fixed")
 def test_the_hole_is_closed_on_every_port(host):
-    urls = " ".join(f"http://127.0.0.1:{port}/hole" for port in PORTS for _time in range(20))
-    answers = host.run(
-        f"curl --silent --max-time 2 --output /dev/null --data x --write-out '%{{http_code}}\\n' {urls}"
-    )
+    urls = [f"http://127.0.0.1:{port}/hole" for port in PORTS for _time in range(20)]
+    words = " ".join(f"--output /dev/null {url}" for url in urls)
+    answers = host.run(f"curl --silent --max-time 2 --data x --write-out '%{{http_code}}\\n' {words}")
     assert set(answers.stdout.split()) == {"404"}
 
 
