@@ -3,7 +3,7 @@
 import pytest
 from hostile_app import CONTROL, PORTS
 
-VICTIM = "stat --format '%U %a %s %n' /srv/victim /srv/victim/private /etc/shadow /etc/passwd"
+VICTIM = "stat --format '%U %a %n' /srv/victim /srv/victim/private /etc/shadow /etc/passwd"
 # The tests below end without the app, but for the last.
 GONE = True
 
