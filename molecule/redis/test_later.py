@@ -196,7 +196,7 @@ def test_memory_changes_without_a_restart(playbook, pid, host):
         ),
         (
             {"redis_server_port": 22},
-            "redis_server_port: another program has 22 at 127.0.0.1. Everything stays as it was.",
+            "redis_server_port: 22 is listened on by ssh.service on tornadoes-redis. Give another port",
         ),
     ],
 )
