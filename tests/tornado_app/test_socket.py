@@ -9,7 +9,6 @@ SPOILT = {
     "deaf": lambda one: one.shutdown(socket.SHUT_RDWR),
     "slow": lambda one: one.setsockopt(socket.SOL_SOCKET, 47, 1),  # SO_MAX_PACING_RATE
     "small": lambda one: one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1),
-    "late": lambda one: one.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 600),
     "impatient": lambda one: one.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1),
     "closed in the middle": lambda one: one.setsockopt(
         socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"
@@ -31,6 +30,13 @@ def test_a_port_that_nobody_spoilt_is_not_opened_anew(listener):
         assert spoiled(listener) == []
     # An old program's own listen() may be shorter: that is mended in place.
     listener.listen(1)
+    assert spoiled(listener) == []
+
+
+def test_a_program_that_sets_what_it_likes_costs_no_new_socket_at_each_deploy(listener):
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 400000)
     assert spoiled(listener) == []
 
 

@@ -266,7 +266,7 @@ class Roll:
 
     def sound(self, port):
         """Whether a port's socket is as it was made; its queue is made as long as it was."""
-        with contextlib.suppress(OSError, ValueError), self.reach(port) as channel:
+        with contextlib.suppress(OSError, ValueError, IndexError), self.reach(port) as channel:
             channel.send(json.dumps({"do": "socket"}).encode())
             _answer, handed, _flags, _address = socket.recv_fds(channel, 4096, 1)
             with socket.socket(fileno=handed[0]) as listener:
