@@ -238,6 +238,20 @@ def test_a_rollback_finds_its_way_past_what_lies_about(hostile):
     assert {version.partition("-")[0] for version in hostile.versions().values()} < {"first", "hole"}
 
 
+def test_a_socket_that_nobody_has_looked_at_since_a_swap_is_looked_at_by_the_next_run(attack, hostile, host):
+    port = PORTS[3]
+    attack(f"ours = listener({port})\n{SPOILED['slow and small']}", port)
+    # As a run does that is killed before its last step.
+    host.check_output(f"systemctl reload tornado-hostile@{port}.service")
+    status = hostile.status()["ports"]
+    assert [number for number in status if status[number]["unheard"]] == [str(port)]
+    assert hostile.run("deploy")[0] == 0
+    assert set(hostile.versions().values()) == {hostile.version}
+    before = hostile.served_by()
+    assert hostile.run("deploy")[0] == 0
+    assert hostile.served_by() == before
+
+
 RAGE = """
 def rage():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -107,6 +107,7 @@ class Roll:
         self.patience = self.settings["start_timeout"] + self.settings["settle_time"] + MARGIN
         self.channels = {}
         self.swapped = []
+        self.reopened = []
 
     def start_keepers(self, ports):
         """Let every port have a keeper of today, enabled at boot."""
@@ -232,9 +233,14 @@ class Roll:
         os.close(folder)
 
     def wait_for_drains(self):
-        """Wait until the processes before have ended, as they must within their own limits."""
+        """Wait until the processes before have ended, as their keepers see to within their own limits.
+
+        One that the kernel can't end, as on a disk that hangs, is waited for no longer than that.
+        """
         waiting = {one["port"]: one for one in self.swapped if one["old_pid"]}
-        while waiting:
+        limits = map(self.drain_timeout, {self.release, *(one["old"] for one in self.swapped)})
+        end = time.monotonic() + max(limits) + MARGIN
+        while waiting and time.monotonic() < end:
             for port, one in list(waiting.items()):
                 status = running(self.name, port)
                 if any(old["pid"] == one["old_pid"] for old in status.get("draining", [])):
@@ -245,23 +251,29 @@ class Roll:
                 del waiting[port]
             time.sleep(0.1)
 
-    def hear(self):
-        """See that each swapped port is heard as well as ever, now that nothing of before has its socket.
+    def drain_timeout(self, release):
+        """How long a release may drain, in seconds; 0 if it is not known."""
+        try:
+            with open(f"{self.home}/releases/{release}/.release/settings.json", encoding="utf-8") as file:
+                return json.load(file)["drain_timeout"]
+        except OSError:
+            return 0
+
+    def hear(self, ports):
+        """See that ports are heard as well as ever, now that nothing of before has their sockets.
 
         The program before may have told the kept socket anything, and made that final.
         """
-        for one in self.swapped:
-            unit = f"{self.unit}@{one['port']}"
-            path = self.settings["health_path"]
-            sound = self.sound(one["port"])
-            if sound and any(answers(one["port"], path) for _try in range(TRIES)):
+        path = self.settings["health_path"]
+        for port in ports:
+            if self.sound(port) and any(answers(port, path) for _try in range(TRIES)):
                 continue
-            systemctl("restart", f"{unit}.socket", f"{unit}.service")
-            one["reopened"] = True
+            systemctl("restart", f"{self.unit}@{port}.socket", f"{self.unit}@{port}.service")
+            self.reopened.append(port)
             end = time.monotonic() + self.patience
-            while not answers(one["port"], path):
+            while not answers(port, path):
                 if time.monotonic() > end:
-                    raise Refusal(one["port"], "can't be heard, not even on a new socket")
+                    raise Refusal(port, "can't be heard, not even on a new socket")
                 time.sleep(0.2)
 
     def sound(self, port):
@@ -293,9 +305,8 @@ class Roll:
             f" ready after {one['seconds']} s"
             + (f", drained after {one['drained']} s" if one.get("drained") is not None else "")
             + (" (its time was up)" if one.get("forced") else "")
-            + (", on a new socket, since the old one was spoilt" if one.get("reopened") else "")
             for one in self.swapped
-        ]
+        ] + [f"port {port}: a new socket, since the old one was spoilt" for port in self.reopened]
 
 
 def last_lines(pid, begun):
@@ -337,7 +348,9 @@ def roll(module):
     there = release in known(before)
     unlinked = missing(f"/srv/{name}", params["static"], release, before["bad"]) if there else {}
     changed = bool(touched) or unrecorded or before["current"] != release or bool(unlinked)
-    if module.check_mode or not changed:
+    # Where a run was killed before it could look at what it had swapped.
+    unheard = [port for port in ports if before["ports"].get(str(port), {}).get("unheard")]
+    if module.check_mode or not (changed or unheard):
         lines = [f"port {port}: would run {release}" for port in touched]
         return {"changed": changed, "lines": lines, "swapped": []}
     begun = time.time()
@@ -370,11 +383,11 @@ def roll(module):
         this.record(event=params["event"], **origin)
     this.wait_for_drains()
     try:
-        this.hear()
+        this.hear(sorted({*unheard, *(one["port"] for one in this.swapped)}))
     except Refusal as problem:
         text = f"{name}: release {release} was taken, but {problem}."
         return {"failed": True, "msg": text, "reason": str(problem), "log": []}
-    return {"changed": True, "lines": this.lines(), "swapped": this.swapped}
+    return {"changed": changed or bool(this.reopened), "lines": this.lines(), "swapped": this.swapped}
 
 
 def main():

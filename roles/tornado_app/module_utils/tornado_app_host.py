@@ -123,6 +123,7 @@ def describe(name, port, service, listener):
         "restarts": found.get("restarts", 0) + int(service["NRestarts"] or 0),
         "refused": found.get("refused", ""),
         "draining": found.get("draining", []),
+        "unheard": found.get("unheard", False),
     }
 
 

@@ -88,6 +88,7 @@ class Keeper:
         self.doomed: list[Child] = []  # refused and killed, not gone yet
         self.ended: list[Child] = []  # ended processes, until nothing is left of what they have started
         self.drains: list[dict[str, Any]] = []  # how the last drains went, for who asks
+        self.unheard = False  # a drain has ended since somebody last looked at the port's socket
         self.ports = Ports(manager)
         self.restarts = 0
         self.refused = ""
@@ -328,6 +329,7 @@ class Keeper:
             self.doomed.remove(child)
         elif child in self.draining:
             self.draining.remove(child)
+            self.unheard = True
             self.ports.close(self.children())
             seconds = round(now - child.drain_begun, 1)
             self.drains = [*self.drains[-9:], {"pid": child.pid, "seconds": seconds, "forced": child.forced}]
@@ -512,6 +514,7 @@ class Keeper:
         if verb == "status":
             self.answer(client, ok=True, **self.status())
         elif verb == "socket":
+            self.unheard = False
             client.send({"ok": True}, self.listener)
         elif verb in ("stop", "retire", "close"):
             self.verb = verb
@@ -556,6 +559,7 @@ class Keeper:
                 for one in [*self.draining, *(one for one in self.ended if one.drain_begun)]
             ],
             "drains": self.drains,
+            "unheard": self.unheard,
             "made_of": self.made_of,
         }
 
