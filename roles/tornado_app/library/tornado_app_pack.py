@@ -101,18 +101,24 @@ def git(where, *words, **variables):
 
 
 def credentials(address):
-    """An address without the password in it, and what gives that to git: not in a process list."""
+    """An address without name and password in it, and what gives these to git: not in a process list."""
     parts = urlsplit(address) if re.match(r"https?://[^/]*@", address) else None
-    if parts is None or not parts.password:
+    if parts is None:
         return address, {}
     count = int(os.environ.get("GIT_CONFIG_COUNT", "0"))
-    helper = {
+    name = unquote(parts.username or "")
+    # A name alone may be a token; the user's own helpers may know its password.
+    key, value = "credential.username", name
+    if parts.password is not None:
+        key, value = "credential.helper", HELPER
+    words = {
         "GIT_CONFIG_COUNT": str(count + 1),
-        f"GIT_CONFIG_KEY_{count}": "credential.helper",
-        f"GIT_CONFIG_VALUE_{count}": HELPER,
+        f"GIT_CONFIG_KEY_{count}": key,
+        f"GIT_CONFIG_VALUE_{count}": value,
+        "GIT_USER": name,
+        "GIT_PASSWORD": unquote(parts.password or ""),
     }
-    words = {"GIT_USER": unquote(parts.username or ""), "GIT_PASSWORD": unquote(parts.password)}
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(), {**helper, **words}
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(), words
 
 
 def from_git(source, version, scratch):
