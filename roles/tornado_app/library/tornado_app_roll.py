@@ -38,6 +38,7 @@ import fcntl
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import time
@@ -235,7 +236,8 @@ class Roll:
     def wait_for_drains(self):
         """Wait until the processes before have ended, as their keepers see to within their own limits.
 
-        One that the kernel can't end, as on a disk that hangs, is waited for no longer than that.
+        One that a keeper can't end, as where an earlier Tornadoes has started it, is ended here;
+        one that the kernel can't end, as on a disk that hangs, is waited for no longer.
         """
         waiting = {one["port"]: one for one in self.swapped if one["old_pid"]}
         limits = map(self.drain_timeout, {self.release, *(one["old"] for one in self.swapped)})
@@ -250,6 +252,9 @@ class Roll:
                 one["forced"] = bool(known and known[-1]["forced"])
                 del waiting[port]
             time.sleep(0.1)
+        for one in waiting.values():
+            with contextlib.suppress(OSError):
+                os.kill(one["old_pid"], signal.SIGKILL)
 
     def drain_timeout(self, release):
         """How long a release may drain, in seconds; 0 if it is not known."""
