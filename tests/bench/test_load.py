@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.request
 import xml.etree.ElementTree as ElementTree
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import pytest
 from ports import free_port
@@ -61,8 +61,13 @@ def against(serve, *words):
     port = free_port()
     options = load["arguments"](command(port, *NOTHING, *words)[2:])
 
+    async def connection(reader, writer):
+        # From Python 3.12 on, the server's end waits until all of them are closed.
+        with closing(writer):
+            await serve(reader, writer)
+
     async def run():
-        async with await asyncio.start_server(serve, "127.0.0.1", port):
+        async with await asyncio.start_server(connection, "127.0.0.1", port):
             return await load["measure"](options, load["target_of"](options))
 
     return json.loads(json.dumps(asyncio.run(run())))
