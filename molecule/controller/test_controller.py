@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 
 import pytest
 
@@ -57,12 +58,15 @@ def test_a_second_run_changes_nothing_wherever_it_is_started(reader):
 
 
 def test_the_fast_tests_pass_on_this_debians_python(reader):
-    assert "\n1 passed, 0 failed\n" in reader("script/test fast")
+    ours = [str(number) for number in sys.version_info[:2]]
+    # What script/test runs them on before any scenario, needs no second time.
+    if reader("python3 -c 'import sys; print(*sys.version_info[:2])'").split() != ours:
+        assert "\n1 passed, 0 failed\n" in reader("script/test fast")
 
 
 def test_the_demo_ends_in_a_line_that_works(reader, not_run):
     if reader("stat --file-system --format=%T /sys/fs/cgroup") != "cgroup2fs\n" and not ROOTS:
         not_run("script/demo: Debian 13's podman takes no hybrid cgroups, and others could not be mounted")
     [line] = re.findall(r"^ +(curl .*)$", reader("script/demo"), re.MULTILINE)
-    assert reader(line, place="/") == "Salutations, friendly user!"
+    assert reader(f"{line} --no-progress-meter", place="/") == "Salutations, friendly user!"
     assert reader("script/ssh tornadoes-demo hostname") == "tornadoes-demo\n"
