@@ -211,6 +211,15 @@ def long():
     return bool(os.environ.get("TORNADOES_LONG"))
 
 
+def pytest_collection_modifyitems(config, items):
+    """Leave tests that are marked as long to script/test --all."""
+    if os.environ.get("TORNADOES_LONG"):
+        return
+    left = [item for item in items if item.get_closest_marker("long")]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in left]
+
+
 @pytest.fixture(scope="session")
 def eventually():
     """Ask again until the answer is true, for some seconds; the last answer."""

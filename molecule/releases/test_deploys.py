@@ -32,7 +32,7 @@ def test_the_load_client_counts_what_a_naive_restart_loses(host, load):
 
 
 def test_deploys_in_a_row_lose_nothing(app, host, load, full, long):
-    deploys = 5 if long else 3
+    deploys = 5 if long else 2
     before, ends = workers(host), {}
     single_port = load(*full, *([] if long else MODEST), host="solo.example.test")
     with load(*full) as four, contextlib.ExitStack() as stack:
