@@ -109,7 +109,7 @@ MOMENTS = {
 }
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("moment", [pytest.param("on trial", marks=pytest.mark.long), "in place"])
 def test_a_publish_that_is_killed_is_healed_by_the_next(
     client, host, kill_module, load, playbook, scenario, moment
 ):

@@ -265,7 +265,7 @@ orphan(rage)
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGSTOP, marks=pytest.mark.long)])
 def test_no_process_keeps_the_fixed_release_from_proving_itself(attack, eventually, hostile, host, number):
     attack(RAGE, dies=True, number=int(number))
     hostile.write(hole=False)

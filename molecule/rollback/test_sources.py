@@ -91,6 +91,7 @@ def test_an_environment_that_can_not_be_roots_is_no_release(app, host, requireme
     assert evil(host) == ""
 
 
+@pytest.mark.long
 def test_a_build_ends_with_its_run_and_stops_no_other(app, host, requirement, scenario, eventually):
     requirement("time.sleep(500)")
     inventories = [

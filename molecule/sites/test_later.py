@@ -102,7 +102,7 @@ def test_a_reboot_after_a_refusal_comes_up_with_the_old_configuration(client, ho
     assert eventually(lambda: client.ask("/").status == 200, seconds=60)
 
 
-@pytest.mark.parametrize("day", ["+1 day", "-1 day"])
+@pytest.mark.parametrize("day", [pytest.param("+1 day", marks=pytest.mark.long), "-1 day"])
 def test_a_clock_that_was_set_makes_no_run_reload_nginx(host, playbook, day):
     # The host's clock is this machine's as well: the files' times move instead, the other way.
     touch = f"-exec touch --no-dereference --date='{day}' {{}} +"
