@@ -45,6 +45,8 @@ WORDS = {
     "wrong types": [
         b'{"is": "listening", "load": "full"}',
         b'{"is": "alive", "load": {"requests": [[]], "connections": {"a": -1}}}',
+        b'{"is": "alive", "load": {"%s": 1}}' % (b"\\u00e9" * 9000),
+        b'{"is": "alive", "load": {"requests": -1}}',
         b'{"is": "known", "draining": "x", "retiring": {}}',
         b'{"is": "wants", "address": 5, "port": "x"}',
         b'{"is": "wants", "address": "127.0.0.1", "port": -1}',

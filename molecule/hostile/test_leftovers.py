@@ -1,7 +1,7 @@
 """What a program that somebody else has taken over leaves behind for the release that follows it."""
 
 import json
-import signal
+import os
 
 import pytest
 from hostile_app import CONTROL, PORTS
@@ -252,22 +252,62 @@ def test_a_socket_that_nobody_has_looked_at_since_a_swap_is_looked_at_by_the_nex
     assert hostile.served_by() == before
 
 
-RAGE = """
+# What goes on for longer than the fixed release may take to prove itself.
+RAGES = {
+    "SIGKILL": """
 def rage():
+    os.kill(-1, signal.SIGKILL)
+    time.sleep(0.02)
+""",
+    "SIGSTOP": """
+def rage():
+    os.kill(-1, signal.SIGSTOP)
+    time.sleep(0.02)
+""",
+    # Where its processes come to the keepers, with a connection that takes an hour to close.
+    "a crowd at the door": """
+def lingering():
+    heard = socket.create_server(("127.0.0.1", 0))
+    near = socket.create_connection(heard.getsockname())
+    kept.append(heard.accept()[0])
+    near.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            near.send(b"x" * 65536)
+    near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 3600))
+    return near
+
+kept = []
+turns = [0]
+
+def rage():
+    turns[0] += 1
+    for door in glob.glob("/run/tornado-hostile/*.workers"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as one:
+            one.setblocking(False)
+            one.connect(door)
+            if turns[0] % 50 == 0:
+                near = lingering()
+                socket.send_fds(one, [b'{"is": "alive"}'], [near.fileno()])
+                os.close(near.detach())
+""",
+}
+RAGE = """
+def go_on():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     end = time.monotonic() + 90
     while time.monotonic() < end:
         with contextlib.suppress(OSError):
-            os.kill(-1, number)
-        time.sleep(0.02)
+            rage()
 
-orphan(rage)
+for _time in range(3):
+    orphan(go_on)
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGSTOP, marks=pytest.mark.long)])
-def test_no_process_keeps_the_fixed_release_from_proving_itself(attack, eventually, hostile, host, number):
-    attack(RAGE, dies=True, number=int(number))
+@pytest.mark.parametrize("kind", RAGES if os.environ.get("TORNADOES_LONG") else list(RAGES)[::2])
+def test_no_process_keeps_the_fixed_release_from_proving_itself(attack, eventually, hostile, host, kind):
+    attack(RAGES[kind] + RAGE, dies=True)
     hostile.write(hole=False)
     try:
         assert hostile.run("deploy")[0] == 0
@@ -276,6 +316,36 @@ def test_no_process_keeps_the_fixed_release_from_proving_itself(attack, eventual
     except AssertionError:
         host.run("pkill --signal KILL --uid tornado-hostile")
         raise
+
+
+TAKE = """
+import os, pwd, socket, time
+with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as keeper:
+    keeper.connect(f"/run/tornado-hostile/{port}.sock")
+    keeper.send(b'{"do": "socket"}')
+    socket.recv_fds(keeper, 4096, 1)
+if os.fork() == 0:
+    os.setsid()
+    os.setuid(pwd.getpwnam("mallory").pw_uid)
+    for number in range(3):
+        os.close(number)
+    time.sleep(120)
+"""
+
+
+def test_a_port_that_somebody_else_hears_too_is_no_success(hostile, on_host, host):
+    hostile.write(hole=True)
+    # As a program could give it away, on a kernel that lets it.
+    on_host(TAKE, port=PORTS[2])
+    try:
+        code, output = hostile.run("deploy")
+    finally:
+        host.run("pkill --uid mallory")
+    assert code == 2
+    assert f"port {PORTS[2]} has its socket in other hands too (process " in output
+    assert " of mallory)" in output
+    hostile.write(hole=True)
+    assert hostile.run("deploy")[0] == 0
 
 
 def test_what_a_command_of_a_release_has_started_ends_with_it(hostile, host):

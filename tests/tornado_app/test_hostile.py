@@ -7,7 +7,7 @@ from port import ROOT
 
 PROGRAM = ROOT / "tests/samples/load"
 HEAD = """
-import array, json, os, signal, socket, subprocess, sys, threading, time, tornado.ioloop, tornado.web
+import array, json, os, signal, socket, struct, subprocess, sys, threading, time, tornado.ioloop, tornado.web
 from tornado.options import define, options, parse_command_line
 define("port", type=int)
 class Health(tornado.web.RequestHandler):
@@ -38,6 +38,25 @@ WORDS = {
     "a deep one": "channel().send(b'[' * 60000)",
     "a long one": "channel().send(b' ' * 100000)",
     "a load that is none": """channel().send(b'{"is": "alive", "load": {"requests": "many"}}')""",
+    "a load of its own": """channel().send(b'{"is": "alive", "load": {"more": 1}}')""",
+    "a load below nothing": """channel().send(b'{"is": "alive", "load": {"requests": -1}}')""",
+    "a descriptor that nobody has asked for": """socket.send_fds(channel(), [b'{"is": "alive"}'], [0])""",
+    "a connection that takes an hour to close": """
+    heard = socket.create_server(("127.0.0.1", 0))
+    near = socket.create_connection(heard.getsockname())
+    globals()["far"] = heard.accept()[0]
+    near.setblocking(False)
+    try:
+        while True:
+            near.send(b"x" * 65536)
+    except BlockingIOError:
+        near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 3600))
+    keeper = struct.unpack("3i", channel().getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+    os.kill(keeper, signal.SIGSTOP)  # so that it is the last who closes it
+    socket.send_fds(channel(), [b'{"is": "alive"}'], [near.fileno()])
+    os.close(near.detach())
+    os.kill(keeper, signal.SIGCONT)
+    """,
     "a port that is none": """channel().send(b'{"is": "wants", "address": "127.0.0.1", "port": -1}')""",
     "an address that is a path": """channel().send(b'{"is": "wants", "address": "../x", "port": 8}')""",
     "a reason that is none": """channel().send(b'{"is": "refused", "reason": {}}')""",
@@ -55,6 +74,7 @@ def serving(port):
 
 @pytest.mark.parametrize("words", WORDS)
 def test_who_says_what_no_runner_says_is_ended_and_the_port_goes_on(serving, words):
+    (serving.units / "an-old-kernel").touch()  # one of them signals its keeper, which runs as it does here
     serving.add("wild", HEAD % WORDS[words] + SERVE % 0.1, settle_time=2)
     keeper, pid = serving.keeper.pid, serving.ask(do="status")["pid"]
     answer = serving.ask(do="swap", release="wild")
@@ -106,6 +126,7 @@ def test_who_ends_each_new_process_is_replaced_all_the_same(serving, number):
             time.sleep(0.05)
     threading.Thread(target=go, daemon=True).start()
     """
+    (serving.units / "an-old-kernel").touch()
     serving.add("hunter", HEAD % hunt + SERVE % 0, settle_time=0, drain_timeout=30)
     assert serving.ask(do="swap", release="hunter")["ok"]
     serving.add("two", PROGRAM)

@@ -46,7 +46,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.tornado_app_host import ask, connect, look, running, show
 from ansible.module_utils.tornado_app_lockfile import open_lock
-from ansible.module_utils.tornado_app_socket import BACKLOG, spoiled
+from ansible.module_utils.tornado_app_socket import BACKLOG, belongs, holders, spoiled
 from ansible.module_utils.tornado_app_static import gather, missing
 from ansible.module_utils.tornado_app_text import printable
 
@@ -68,9 +68,14 @@ class Refusal(Exception):
         self.pid, self.bad = pid, bad
 
 
-def systemctl(*words):
-    """Run systemctl; whether it did what it was told, and its own sentence."""
-    done = subprocess.run(["systemctl", *words], capture_output=True, text=True, check=False)
+def systemctl(*words, patience=MARGIN):
+    """Run systemctl for so many seconds at most; whether it did what it was told, and its own sentence."""
+    try:
+        done = subprocess.run(
+            ["systemctl", *words], capture_output=True, text=True, check=False, timeout=patience
+        )
+    except subprocess.TimeoutExpired:
+        return False, f"it is not done within {patience} s"
     return done.returncode == 0, " ".join(done.stderr.split())
 
 
@@ -127,18 +132,20 @@ class Roll:
             one = known.get(str(port), {})
             if one.get("outdated") or one.get("state") == "stuck":
                 self.start(port, "restart")
-        systemctl("start", f"{self.unit}.target", *[f"{name}.service" for name in names.values()])
+        services = [f"{name}.service" for name in names.values()]
+        systemctl("start", f"{self.unit}.target", *services, patience=self.patience)
         for port in ports:
             self.start(port, "start")
 
     def start(self, port, verb):
         """Let a port have a keeper. Refusal: it has none, and why."""
         unit = f"{self.unit}@{port}"
-        done, _why = systemctl(verb, f"{unit}.service")
+        done, why = systemctl(verb, f"{unit}.service", patience=self.patience)
         if not done:
             listens = show([f"{unit}.socket"])[f"{unit}.socket"]["ActiveState"] == "active"
-            why = "" if listens else occupant(port)
-            raise Refusal(port, f"does not start: {why or f'see journalctl -u {unit}'}")
+            who = "" if listens else occupant(port)
+            late = why if "within" in why else ""
+            raise Refusal(port, f"does not start: {who or late or f'see journalctl -u {unit}'}")
 
     def waiting(self, ports):
         """The ports that do not serve the release."""
@@ -245,16 +252,18 @@ class Roll:
         while waiting and time.monotonic() < end:
             for port, one in list(waiting.items()):
                 status = running(self.name, port)
-                if any(old["pid"] == one["old_pid"] for old in status.get("draining", [])):
+                # A keeper that says nothing has not said that it is over.
+                if not status or any(old["pid"] == one["old_pid"] for old in status.get("draining", [])):
                     continue
                 known = [done for done in status.get("drains", []) if done["pid"] == one["old_pid"]]
                 one["drained"] = known[-1]["seconds"] if known else None
                 one["forced"] = bool(known and known[-1]["forced"])
                 del waiting[port]
             time.sleep(0.1)
-        for one in waiting.values():
+        for port, one in waiting.items():
             with contextlib.suppress(OSError):
-                os.kill(one["old_pid"], signal.SIGKILL)
+                if belongs(one["old_pid"], self.unit, port):
+                    os.kill(one["old_pid"], signal.SIGKILL)
 
     def drain_timeout(self, release):
         """How long a release may drain, in seconds; 0 if it is not known."""
@@ -271,6 +280,11 @@ class Roll:
         """
         path = self.settings["health_path"]
         for port in ports:
+            if others := self.others(port):
+                who = ", ".join(f"process {pid} of {account}" for pid, account in others)
+                raise Refusal(
+                    port, f"is heard by others too, whom a release has given its socket: {who}. End them"
+                )
             if self.sound(port) and any(answers(port, path) for _try in range(TRIES)):
                 continue
             systemctl("restart", f"{self.unit}@{port}.socket", f"{self.unit}@{port}.service")
@@ -281,15 +295,31 @@ class Roll:
                     raise Refusal(port, "can't be heard, not even on a new socket")
                 time.sleep(0.2)
 
-    def sound(self, port):
-        """Whether a port's socket is as it was made; its queue is made as long as it was."""
-        with contextlib.suppress(OSError, ValueError, IndexError), self.reach(port) as channel:
+    def listener(self, port):
+        """A port's listening socket. OSError, ValueError, IndexError: its keeper does not give it."""
+        with self.reach(port) as channel:
             channel.send(json.dumps({"do": "socket"}).encode())
             _answer, handed, _flags, _address = socket.recv_fds(channel, 4096, 1)
-            with socket.socket(fileno=handed[0]) as listener:
-                with contextlib.suppress(OSError):
-                    listener.listen(BACKLOG)
-                return not spoiled(listener)
+            return socket.socket(fileno=handed[0])
+
+    def others(self, port):
+        """Who has a port's socket without being of the app's port, in words."""
+        service = f"{self.unit}@{port}.service"
+        with contextlib.suppress(OSError, ValueError, IndexError), self.listener(port) as listener:
+            ours = {os.getpid(), int(show([service])[service]["MainPID"])}
+            found = holders(listener, self.unit, port, ours)
+            if found:
+                time.sleep(1)  # who is just being started by one of ours has it for a moment
+                found = [one for one in holders(listener, self.unit, port, ours) if one in found]
+            return found
+        return []
+
+    def sound(self, port):
+        """Whether a port's socket is as it was made; its queue is made as long as it was."""
+        with contextlib.suppress(OSError, ValueError, IndexError), self.listener(port) as listener:
+            with contextlib.suppress(OSError):
+                listener.listen(BACKLOG)
+            return not spoiled(listener)
         return True  # not known: it is asked for an answer all the same
 
     def record(self, **more):

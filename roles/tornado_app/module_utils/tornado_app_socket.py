@@ -4,6 +4,10 @@ Every process of a program gets the port's socket. What it changes there (sizes 
 time-outs) holds for the next release too, and some of it for good. Standard library only.
 """
 
+import contextlib
+import os
+import pwd
+import re
 import socket
 import sys
 
@@ -45,3 +49,39 @@ def spoiled(listener):
 def larger(one, other):
     """Whether an option's value is more than another."""
     return int.from_bytes(one, sys.byteorder) > int.from_bytes(other, sys.byteorder)
+
+
+def belongs(pid, unit, port):
+    """Whether a process is in the units of an app's port, whoever has started it."""
+    units = rf"/system\.slice/(.*/)?{re.escape(unit)}(-worker@{port}-[^/]*|@{port})\.service$"
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
+        lines = file.read().splitlines()
+        return any(re.search(units, line) and "/user.slice/" not in line for line in lines)
+    return False
+
+
+def descriptors(pid):
+    """What a process has open; nothing if it has ended."""
+    found = set()
+    with contextlib.suppress(OSError):
+        for number in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                found.add(os.readlink(f"/proc/{pid}/fd/{number}"))
+    return found
+
+
+def holders(listener, unit, port, ours):
+    """Who has a socket that is for systemd, its keeper and its port's processes alone, in words.
+
+    A program can send it to whoever listens on a Unix socket. ours: pids that may have it.
+    """
+    found = []
+    name = f"socket:[{os.fstat(listener.fileno()).st_ino}]"
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+        if pid in {1, *ours} or belongs(pid, unit, port) or name not in descriptors(pid):
+            continue
+        account = "an account that has ended"
+        with contextlib.suppress(OSError, KeyError):
+            account = pwd.getpwuid(os.stat(f"/proc/{pid}").st_uid).pw_name
+        found.append(f"process {pid} of {account}")
+    return found

@@ -51,7 +51,7 @@ class Probe:
         self.near.setblocking(False)
         request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{child.port}\r\nConnection: close\r\n\r\n"
         self.near.send(request.encode())
-        child.send({"do": "probe"}, far)
+        self.asked = child.send({"do": "probe"}, far)
         far.close()
 
     def read(self) -> str | None:
@@ -157,16 +157,18 @@ class Child:
         self.looked = now
         return systemd.show(self.unit)
 
-    def send(self, message: Message, handed: socket.socket | None = None) -> None:
-        """Tell the runner something, with a socket or without; a dead one hears nothing."""
+    def send(self, message: Message, handed: socket.socket | None = None) -> bool:
+        """Tell the runner something, with a socket or without: whether it is on its way."""
         if self.control is None:
-            return
+            return False
         rights = []
         if handed is not None:
             rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [handed.fileno()]))]
         # Its end is noticed by the pidfd, its silence by the watchdog.
         with contextlib.suppress(OSError):
             self.control.sendmsg([json.dumps(message).encode()], rights)
+            return True
+        return False
 
     def messages(self) -> Iterator[tuple[Message, socket.socket | None]]:
         """What the runner has said since, each with a socket or None. Wild: that was no runner."""
@@ -186,9 +188,17 @@ class Child:
                 raise Wild from problem
             if not data:
                 return
-            if flags & socket.MSG_TRUNC:
-                raise Wild
-            yield understood(data), brought
+            try:
+                if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+                    raise Wild
+                message = understood(data)
+                if brought and message["is"] != "opened":
+                    raise Wild
+            except Wild:
+                if brought:
+                    brought.close()
+                raise
+            yield message, brought
 
     def hear(self, message: Message) -> None:
         """Note what one message says."""
@@ -223,11 +233,19 @@ class Child:
             elif not wrong and self.state == STARTING:
                 self.state, self.since = PROVEN, now
         elif self.listens and now >= self.next_probe:
-            self.probe = Probe(self, path)
+            probe = Probe(self, path)
+            if probe.asked:
+                self.probe = probe
+                return
+            # Of what the kernel had no room for, nothing is known.
+            probe.close()
+            self.next_probe = now + PROBE_INTERVAL
 
     def why_not_proven(self) -> str:
         """What was missing until its time was up."""
         limit = f"within {self.settings['start_timeout']} s"
+        if not self.pid:
+            return f"was not begun {limit}: the host is too busy, or other processes of the app hold it up"
         if self.listens:
             return f"is not well {limit}: {self.settings['health_path']} {self.wrong or 'gave no answer'}"
         elsewhere = f" (it listens on {', '.join(map(str, self.others))})" if self.others else ""

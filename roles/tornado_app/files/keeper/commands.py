@@ -39,7 +39,7 @@ def listening(path: str, mode: int) -> socket.socket:
         os.unlink(path)
     listener.bind(path)
     os.chmod(path, mode)
-    listener.listen(64)
+    listener.listen(4096)
     return listener
 
 

@@ -31,14 +31,14 @@ import systemd
 from child import DRAINING, ENDED, GRACE, PROVEN, SERVING, STARTING, Child
 from commands import Client, listening, peer, reload, stop, sweep
 from ports import Ports
-from systemd import Manager, inherited, open_up
+from systemd import Manager, inherited, open_up, unhurried
 from words import Message, Wild
 
 TICK = 0.02  # seconds between two looks while something is under way
 REST = 1.0  # seconds between two looks otherwise
 RETRY = 1.0  # seconds before a process is started again that ended soon after its start
 TAKE_OVER = 5.0  # seconds that a proven process may take to accept
-KNOCKS = 8  # connections of would-be workers that are looked at in one turn
+KNOCKS = 512  # connections of would-be workers that are looked at in one turn
 ALONE = 5  # times that a new process is begun anew which others of its account have ended
 ERROR, WARNING, NOTICE = 3, 4, 5  # sd-daemon(3): priorities of the journal
 
@@ -136,7 +136,8 @@ class Keeper:
         fed = 0.0
         while not (self.stopping and not self.children() and not self.ended):
             now = time.monotonic()
-            self.turn(now)
+            with unhurried():
+                self.turn(now)
             unknown = self.serving and self.serving.unknown and now - begun < TAKE_OVER
             if not self.ready and not self.recovery and not unknown:
                 self.ready = True
@@ -157,6 +158,11 @@ class Keeper:
             # listens once more, but deaf since commands.stop().
             with contextlib.suppress(OSError):
                 self.listener.listen(1)
+        # What is still queued in them would hold up the end of this process.
+        with unhurried():
+            channels = [child.control for child in self.children() if child.control]
+            for one in (self.workers, *channels, *self.ports.kept.values()):
+                one.close()
 
     def turn(self, now: float) -> None:
         """Hear everybody, then do what is due."""
@@ -237,26 +243,29 @@ class Keeper:
 
     def meet_workers(self) -> None:
         """Let the processes in that this keeper has asked for, and nobody else."""
+        awaited: dict[str, tuple[Child, dict[str, str]]] | None = None
         for _one in range(KNOCKS):
             try:
                 channel, _address = self.workers.accept()
             except BlockingIOError:
                 return
-            awaited = [child for child in self.children() if child.state == STARTING and child.pidfd < 0]
+            if awaited is None:
+                # Once for all who knock: systemd takes longer to say it than they to come again.
+                awaited = {}
+                for child in self.children():
+                    if child.state == STARTING and child.pidfd < 0 and not child.killed:
+                        unit = systemd.show(child.unit)
+                        awaited[unit.get("MainPID", "")] = (child, unit)
             with contextlib.suppress(OSError):
                 pid = peer(channel)
-                for child in awaited:
-                    if child.killed:
-                        continue
-                    unit = systemd.show(child.unit)
-                    # Told by the kernel and by systemd: no other process can be that one.
-                    if unit.get("MainPID") == str(pid):
-                        child.met(channel, pid, unit)
-                        self.watch(child)
-                        child.send({"release": child.release}, self.listener)
-                        break
-                else:
+                # Told by the kernel and by systemd: no other process can be that one.
+                if str(pid) not in awaited:
                     channel.close()
+                    continue
+                child, unit = awaited.pop(str(pid))
+                child.met(channel, pid, unit)
+                self.watch(child)
+                child.send({"release": child.release}, self.listener)
 
     def silence(self, child: Child, now: float) -> None:
         """End a process that can't be believed any more; what it was for goes on without it."""
@@ -465,7 +474,8 @@ class Keeper:
         else:
             log(ERROR, text)
         self.say_status()
-        self.answer(client, ok=False, bad=True, reason=reason, pid=pid)
+        # Where no process of it has come, it was not the release that failed.
+        self.answer(client, ok=False, bad=pid > 0, reason=reason, pid=pid)
 
     def end(self, swap: Swap) -> None:
         """Forget a swap that is over."""
@@ -575,7 +585,9 @@ def serve(home: str, port: int, runtime: str) -> None:
     # A signal wakes the loop, which is where all else happens.
     signal.set_wakeup_fd(keeper.waker.fileno(), warn_on_full_buffer=False)
     signal.signal(signal.SIGTERM, keeper.ask_to_stop)
-    keeper.adopt(stored)
+    signal.signal(signal.SIGALRM, lambda *_signal: None)  # of unhurried()
+    with unhurried():
+        keeper.adopt(stored)
     keeper.run()
 
 

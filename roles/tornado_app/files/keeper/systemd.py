@@ -3,14 +3,16 @@
 import array
 import contextlib
 import os
+import signal
 import socket
 import subprocess
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping
 
 FIRST_FD = 3  # sd_listen_fds(3): descriptors start here
 BACKLOG = 4096  # as in the socket unit
 SO_DETACH_FILTER = 27  # socket(7); no name in Python
 PATIENCE = 5.0  # seconds that systemctl may take; systemd itself may be busy for a moment
+LINGER = 0.2  # seconds that the end of a descriptor may take which a program has sent
 SIGNALLED = ("2", "3")  # ExecMainCode= of a process that a signal has ended (CLD_KILLED, CLD_DUMPED)
 # Only there the kernel tells systemd whom it has ended for want of memory.
 ONE_HIERARCHY = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
@@ -26,6 +28,20 @@ def inherited() -> list[tuple[str, socket.socket]]:
         os.set_inheritable(fd, False)
         found.append((names[fd - FIRST_FD], socket.socket(fileno=fd)))
     return found
+
+
+@contextlib.contextmanager
+def unhurried() -> Iterator[None]:
+    """Do what closes descriptors of a program's, and be held up by none of them.
+
+    Whoever closes a descriptor last waits for what it has to finish: a connection with SO_LINGER for
+    up to an hour, be it in a socket that was sent through another one. A signal ends the kernel's wait.
+    """
+    signal.setitimer(signal.ITIMER_REAL, LINGER, LINGER)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def open_up(listener: socket.socket) -> None:
@@ -77,10 +93,10 @@ def stop(unit: str) -> None:
         systemctl("stop", "--no-block", unit)
 
 
-def kill(unit: str, signal: str, whom: str = "all") -> None:
+def kill(unit: str, name: str, whom: str = "all") -> None:
     """Signal what runs in a unit ("all"), or its first process ("main"); what is gone hears nothing."""
     with contextlib.suppress(OSError):
-        systemctl("kill", f"--signal={signal}", f"--kill-whom={whom}", unit)
+        systemctl("kill", f"--signal={name}", f"--kill-whom={whom}", unit)
 
 
 def forget(unit: str) -> None:

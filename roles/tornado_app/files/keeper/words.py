@@ -6,6 +6,8 @@ from typing import Any
 
 Message = dict[str, Any]  # one packet between keeper and runner, from JSON
 
+COUNTED = {"requests", "connections", "websockets"}  # keys of a "load"
+MOST = 2**53  # of one of them: JSON's numbers are exact up to there
 EXCUSE = 300  # characters of a reason that a process may give
 
 
@@ -20,7 +22,9 @@ def understood(data: bytes) -> Message:
         if not isinstance(message, dict) or not isinstance(message.get("is"), str):
             raise Wild
         load = message.get("load", {})
-        if not isinstance(load, dict) or not all(type(count) is int for count in load.values()):
+        if not isinstance(load, dict) or not set(load) <= COUNTED:
+            raise Wild
+        if not all(type(count) is int and 0 <= count < MOST for count in load.values()):
             raise Wild
         if message["is"] in ("wants", "opened"):
             address, port = message["address"], message["port"]
