@@ -28,18 +28,18 @@ BAD = {
     "a syntax error": ("def (:\n", "exited with status 1 before it answered"),
     "a missing import": ("import nowhere\n", "exited with status 1 before it answered"),
     "an exit at once": ("raise SystemExit(3)\n", "exited with status 3 before it answered"),
-    "no port": ("import time\ntime.sleep(60)\n", "did not listen on port {port} within 2 s"),
+    "no port": ("import time\ntime.sleep(60)\n", "did not listen on port {port} within 5 s"),
     "another port": (
         HEAD % "pass" + SERVE.replace("options.port", "options.port + 1"),
-        "did not listen on port {port} within 2 s (it listens on {next})",
+        "did not listen on port {port} within 5 s (it listens on {next})",
     ),
     "an error": (
         HEAD % "self.set_status(500)" + SERVE,
-        "is not well within 2 s: /healthz answered 500, not 200",
+        "is not well within 5 s: /healthz answered 500, not 200",
     ),
     "a health that hangs": (
         HEAD % "time.sleep(60)" + SERVE,
-        "is not well within 2 s: /healthz gave no answer",
+        "is not well within 5 s: /healthz gave no answer",
     ),
     "a death soon after": (
         HEAD % "self.write('ok')"
@@ -83,7 +83,7 @@ def test_a_new_release_takes_over_and_the_old_one_ends(serving):
 def test_a_bad_release_is_refused_and_the_old_one_goes_on(serving, kind):
     source, reason = BAD[kind]
     if source:
-        serving.add("bad", source, start_timeout=2, settle_time=1)
+        serving.add("bad", source, start_timeout=5, settle_time=1)
     before = serving.ask(do="status")["pid"]
     answer = serving.ask(do="swap", release="bad")
     assert not answer["ok"]
