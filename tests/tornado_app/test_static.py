@@ -4,6 +4,7 @@ import os
 import shutil
 
 import pytest
+import tornado_app_roll
 import tornado_app_static
 from tornado_app_static import gather, missing
 
@@ -160,3 +161,63 @@ def test_a_refused_release_is_in_no_union(home):
     # It may be deployed after all.
     gather(home, "static", "new", without=["new"])
     assert content(home)["style.css"] == "new"
+
+
+def test_a_name_may_be_as_long_as_names_can_be_and_end_as_it_likes(home):
+    longest = "a" * 252 + ".js"
+    for name in (longest, "app.2.js.partial"):
+        (home / "releases/new/static" / name).write_text(name[-8:])
+    gather(home, "static", "new")
+    assert content(home)[longest] == "aaaaa.js"
+    assert content(home)["app.2.js.partial"] == ".partial"
+    assert content(home)["app.2.js"] == "two"
+    assert missing(home, "static", "new") == {}
+    assert sorted(os.listdir(home)) == ["releases", "static"]
+
+
+@pytest.fixture
+def unlinkable(monkeypatch):
+    """The end of the path of a file that can't be linked."""
+    link, ends = os.link, []
+
+    def refuse(real, there, **words):
+        if ends and str(real).endswith(ends[0]):
+            raise OSError(31, "Too many links")
+        link(real, there, **words)
+
+    monkeypatch.setattr(os, "link", refuse)
+    return ends
+
+
+def test_a_file_of_another_release_that_cannot_be_linked_stops_no_deploy(home, unlinkable):
+    unlinkable.append("new/static/app.2.js")
+    gather(home, "static", "old")
+    assert set(content(home)) == {"app.1.js", "style.css", "x", "y/z"}
+
+
+def test_a_release_whose_folder_cannot_be_read_stops_no_other(home, monkeypatch):
+    listdir = os.listdir
+
+    def refuse(path):
+        if str(path).endswith("new/static"):
+            raise OSError(5, "Input/output error")
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    gather(home, "static", "old")
+    assert set(content(home)) == {"app.1.js", "style.css", "x", "y/z"}
+
+
+def test_a_release_that_cannot_be_linked_is_bad_and_leaves_nothing(home, unlinkable):
+    gather(home, "static", "old", without=["new"])
+    unlinkable.append("new/static/style.css")
+    roll = tornado_app_roll.Roll.__new__(tornado_app_roll.Roll)
+    roll.home, roll.static, roll.release, roll.before = home, "static", "new", {"bad": []}
+    with pytest.raises(tornado_app_roll.Refusal, match="the static files can't be linked") as refusal:
+        roll.gather_static([8000])
+    assert refusal.value.bad
+    # As turn_back does, while a file of the release before can't be linked either.
+    unlinkable[:] = ["old/static/y/z"]
+    with pytest.raises(OSError, match="Too many links"):
+        gather(home, "static", "old", without=["new"])
+    assert set(content(home)) == {"app.1.js", "style.css", "x"}

@@ -190,7 +190,7 @@ class Roll:
             gather(self.home, self.static, self.release, self.before["bad"])
         except OSError as problem:
             raise Refusal(
-                ports[0], f"was not swapped, since the static files can't be linked ({problem})"
+                ports[0], f"was not swapped, since the static files can't be linked ({problem})", bad=True
             ) from problem
 
     def hang_up(self):

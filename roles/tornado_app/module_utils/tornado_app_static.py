@@ -72,7 +72,8 @@ def wanted(home, static, first, without=()):
     for name in names:
         try:
             files = below(f"{releases}/{name}", static)
-        except TooMany:
+        except OSError:
+            # As TooMany. Another release than the one at hand stops nothing.
             if name == first:
                 raise
             continue
@@ -105,17 +106,23 @@ def gather(home, static, first, without=()):
 
     home: the app's folder. static: folder inside a release. first: id of the release whose
     files go before those of others. without: ids of releases that were refused. Files are hard
-    links, so that they take no room.
+    links, so that they take no room. OSError: a file of ``first`` can't be linked; all others are
+    what they have to be. A file of another release that can't be is left out.
     """
-    union = f"{home}/static"
+    # Beside the union, where no file of a release has its name, and short: names in there may not grow.
+    union, partial = f"{home}/static", f"{home}/static.partial"
+    own, problem = os.path.realpath(f"{home}/releases/{first}") + "/", None
     os.makedirs(union, mode=0o755, exist_ok=True)
     for path, real in missing(home, static, first, without).items():
-        target = f"{union}/{path}"
-        make_room(union, path)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(f"{target}.partial")
-        os.link(real, f"{target}.partial", follow_symlinks=False)
-        os.replace(f"{target}.partial", target)
+        try:
+            make_room(union, path)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(partial)
+            os.link(real, partial, follow_symlinks=False)
+            os.replace(partial, f"{union}/{path}")
+        except OSError as why:
+            if first and real.startswith(own):
+                problem = problem or why
     keep = wanted(home, static, first, without)
     for folder, _folders, names in os.walk(union, topdown=False):
         for name in names:
@@ -123,6 +130,8 @@ def gather(home, static, first, without=()):
                 os.unlink(os.path.join(folder, name))
         if folder != union and not os.listdir(folder):
             os.rmdir(folder)
+    if problem:
+        raise problem
 
 
 def make_room(union, path):
