@@ -1,8 +1,14 @@
 """What somebody who mistypes a variable is told: what is wrong, and what was meant."""
 
 import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+import yaml
 from ansible._internal._datatag._tags import Origin, VaultedValue
 from rendering import ROOT, load
 
@@ -13,6 +19,7 @@ SPEC = importlib.util.spec_from_file_location(
 inputs = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(inputs)
 
+PLAYBOOKS = (ROOT / "playbooks").glob("*.yml")
 ROLES = ("tornado_app", "nginx_proxy", "redis_server")
 OPTIONS = {
     role: load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["variables"]["options"]
@@ -123,6 +130,62 @@ def test_what_the_command_line_gives_without_the_prefix_is_a_slip(word):
     ]
     assert names("tornado_app", {word: "v2"}) == []
     assert names("tornado_app", {word: "v2", "tornado_app_version": "{{ " + word + " }}"}, given=[word]) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "example"),
+    [
+        ("tornado_app_release = x", "tornado_app_release", "tornado_app_release=x"),
+        ("tornado_app_release= x", "tornado_app_release", "tornado_app_release=x"),
+        ("tornado_app_release =x", "tornado_app_release", "tornado_app_release=x"),
+        ("tornado_app_version: v1", "tornado_app_version", "tornado_app_version=v1"),
+        ("tornado_app_version:v1", "tornado_app_version", "tornado_app_version=v1"),
+        ("tornado_app_version", "tornado_app_version", "tornado_app_version=VALUE"),
+        ("tornado_app_name=a tornado_app_version: v1", "tornado_app_version", "tornado_app_version=VALUE"),
+        ("tornado_app_main=-m chat", "tornado_app_main", "tornado_app_main=VALUE"),
+        ("tornado_app_secrets: s3cret", "tornado_app_secrets", "tornado_app_secrets=VALUE"),
+        ("nginx_proxy_maintenance: on", "nginx_proxy_maintenance", "nginx_proxy_maintenance=VALUE"),
+        ("= x", "", "NAME=VALUE"),
+    ],
+)
+def test_a_variable_of_the_command_line_that_is_none_is_refused(text, name, example):
+    assert list(inputs.strays([text], OPTIONS["tornado_app"], own=True)) == [
+        f"-e {name}: Ansible makes no variable of what is written so. Write -e {example}, "
+        "without spaces or a colon, or in quotes what has some."
+    ]
+    theirs = list(inputs.strays([text], OPTIONS["tornado_app"], own=False))
+    assert len(theirs) == name.startswith("tornado_app")
+
+
+def test_what_ansible_reads_from_the_command_line_is_taken():
+    texts = [
+        "tornado_app_version=v1",
+        "tornado_app_main='-m chat'",
+        "@a b.yml",
+        '{"a": 1}',
+        "[]",
+        "a=1 b=2",
+        "",
+    ]
+    assert list(inputs.strays(texts, OPTIONS["tornado_app"], own=True)) == []
+
+
+@pytest.mark.parametrize("playbook", ["site.yml", *sorted(f"playbooks/{one.name}" for one in PLAYBOOKS)])
+def test_every_playbook_refuses_it_before_all_else(tmp_path, playbook):
+    # A host that nobody can reach: what would not be refused must not be done to this machine.
+    host = {"nobody": {"ansible_connection": "ssh", "ansible_ssh_executable": "/bin/false"}}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({role: {"hosts": host} for role in ROLES}))
+    command = [Path(sys.executable).parent / "ansible-playbook", "-i", tmp_path, playbook]
+    command += ["-e", "tornado_app_version: v1"]
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    environment["ANSIBLE_GATHERING"] = "explicit"
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "-e tornado_app_version: Ansible makes no variable" in done.stdout + done.stderr
+    assert re.search("changed=0 +unreachable=0 +failed=1", done.stdout)
+    tasks = re.findall(r"TASK \[(.*?)\]", done.stdout)
+    assert "Refuse names and types" in tasks[-1]
+    assert len(tasks) <= 3
 
 
 # How several of them end.

@@ -13,6 +13,7 @@ import yaml
 from ansible import context
 from ansible._internal._datatag._tags import Origin, VaultedValue
 from ansible.errors import AnsibleError
+from ansible.parsing.splitter import parse_kv
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 
@@ -241,6 +242,28 @@ class Names:
                 yield f"{name}: nothing reads this variable. Is it {meant}?"
 
 
+def strays(given, options, own):
+    """A sentence for each -e that Ansible takes no variable from, or not the whole value.
+
+    given: all of them, as written. options: the role's. own: whether the playbooks are the
+    project's, so that every such slip is for us.
+    """
+    for text in given:
+        # What begins so is a file or YAML.
+        raw = "" if text.startswith(("@", "[", "{")) else parse_kv(text).get("_raw_params", "")
+        first = re.match(r"[\w-]*", text.strip())[0]
+        name = next((one for one in options if re.search(rf"\b{one}\b", raw)), first)
+        if not raw or not (own or name in options):
+            continue
+        value = re.fullmatch(rf"\s*{re.escape(name)}\s*[=:]\s*(\S+)\s*", text)
+        shows = value and name in options and not options[name].get("no_log")
+        example = f"{name or 'NAME'}={value[1] if shows else 'VALUE'}"
+        yield (
+            f"-e {name}: Ansible makes no variable of what is written so. Write -e {example},"
+            " without spaces or a colon, or in quotes what has some."
+        )
+
+
 def ours(role_path):
     """Whether the run's playbooks are the project's own, so that nothing else reads what -e gives."""
     root = role_path.resolve().parent.parent
@@ -259,7 +282,8 @@ class ActionModule(ActionBase):
         spec = yaml.safe_load((role_path / "meta/argument_specs.yml").read_text())
         options = spec["argument_specs"]["variables"]["options"]
         defaults = yaml.safe_load((role_path / "defaults/main.yml").read_text())
-        given = load_extra_vars(self._loader) if ours(role_path) else {}
+        own = ours(role_path)
+        given = load_extra_vars(self._loader) if own else {}
 
         def value_of(name):
             try:
@@ -273,7 +297,8 @@ class ActionModule(ActionBase):
             except Unreadable:
                 return None
 
-        refusals = list(Names(role, options, defaults, task_vars, given).refusals(quietly))
+        refusals = list(strays(context.CLIARGS.get("extra_vars", ()), options, own))
+        refusals += list(Names(role, options, defaults, task_vars, given).refusals(quietly))
         for name, option in options.items():
             try:
                 refusals += check(name, value_of(name), option)
