@@ -123,6 +123,88 @@ def test_a_slip_gets_one_sentence_and_fails(tmp_path, files, words, sentence):
     assert "TASK" not in output
 
 
+SITES = "nginx_proxy_sites: []\n"
+NOBODY = "no host is in the group nginx_proxy, so nothing is done with it. "
+
+
+@pytest.mark.parametrize("playbook", ["site.yml", "playbooks/deploy.yml"])
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        (
+            {"hosts.yml": "tornado_app: {hosts: {a: }}\nnginx: {hosts: {a: }}", "group_vars/all.yml": SITES},
+            f"nginx_proxy_sites: {NOBODY}Call the group nginx so, or leave it out.",
+        ),
+        (
+            {"hosts.yml": "tornado_app: {hosts: {a: }}\nnginx_proxy: {hosts: {}}", "host_vars/a.yml": SITES},
+            f"nginx_proxy_sites: {NOBODY}Write nginx_proxy: {{hosts: {{a: }}}}, or leave it out.",
+        ),
+        (
+            {
+                "hosts.yml": "tornado_app: {hosts: {a: }}\nweb: {hosts: {b: }}",
+                "group_vars/nginx_proxy.yml": SITES,
+            },
+            f"nginx_proxy.yml: {NOBODY}Write nginx_proxy: {{hosts: {{a: }}}}, or leave it out.",
+        ),
+        (
+            {
+                "hosts.yml": "tornado_app: {hosts: {a: }}\nredis: {hosts: {b: }}",
+                "group_vars/redis.yml": "redis_server_users: [{name: chat, password: s3cret}]",
+            },
+            "redis_server_users: no host is in the group redis_server, so nothing is done with it. "
+            "Call the group redis so, or leave it out.",
+        ),
+    ],
+)
+def test_variables_for_a_group_without_a_host_are_refused(tmp_path, files, sentence, playbook):
+    code, output = run(tmp_path, files, "-e", "ansible_ssh_executable=/bin/false", playbook=playbook)
+    assert code != 0
+    assert sentence in output
+    assert "TASK" not in output
+    assert "s3cret" not in output
+
+
+def test_variables_for_the_app_without_its_group_are_refused(tmp_path):
+    files = {
+        "hosts.yml": "nginx_proxy: {hosts: {a: }}\ntornado: {hosts: {a: }}",
+        "group_vars/all.yml": "tornado_app_main: chat.py\ntornado_app_ports: [8000]\n"
+        "nginx_proxy_sites: [{names: [a], upstreams: '{{ tornado_app_ports }}'}]",
+    }
+    assert (
+        "tornado_app_main: no host is in the group tornado_app"
+        in run(tmp_path, files, "-e", "ansible_ssh_executable=/bin/false")[1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"hosts.yml": "nginx_proxy: {hosts: {b: }}"}, []),
+        (
+            {
+                "hosts.yml": "nginx_proxy: {hosts: {b: }}",
+                "group_vars/all.yml": "tornado_app_ports: [8000]\nredis_server_host: r\n"
+                "nginx_proxy_sites: [{names: [b], upstreams: '{{ tornado_app_ports }}'}]",
+            },
+            [],
+        ),
+        (
+            {
+                "hosts.yml": "nginx_proxy: {hosts: {b: }}\ntornado_app: {hosts: {a: }}",
+                "group_vars/all.yml": "tornado_app_main: chat.py",
+            },
+            ["-l", "b"],
+        ),
+    ],
+)
+def test_one_role_alone_and_a_limit_are_taken(tmp_path, files, words):
+    # Nobody can reach these hosts: what is not refused fails there, and no sooner.
+    ssh = ["-e", "ansible_ssh_executable=/bin/false"]
+    output = run(tmp_path, files, *words, *ssh)[1]
+    assert "no host is in the group" not in output
+    assert "failed=1" in output
+
+
 @pytest.mark.parametrize(
     "verb", ["deploy", "publish", "redis", "check", "rollback", "maintenance", "purge", "prune"]
 )

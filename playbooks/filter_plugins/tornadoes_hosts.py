@@ -5,11 +5,16 @@ tasks whose tag nobody has, and ends well. It asks for a play's hosts whatever -
 """
 
 import difflib
+import functools
 import re
 from pathlib import Path
 
+import yaml
 from ansible import context
+from ansible._internal._templating._engine import TemplateContext
 from ansible.errors import AnsibleFilterError
+from ansible.inventory.manager import InventoryManager
+from ansible.vars.manager import VariableManager
 
 GROUPS = ("tornado_app", "nginx_proxy", "redis_server")
 # The verbs that are about one group: run alone, they have nothing to do without it.
@@ -23,6 +28,7 @@ ALONE = {
     "check": "nginx_proxy",
     "redis": "redis_server",
 }
+MAGIC = ("hostvars", "groups", "vars", "ansible_facts")
 FILES = ("", ".yml", ".yaml", ".json")
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -71,6 +77,50 @@ def refused_file(groups):
                 for file in sorted((folder / kind).iterdir()):
                     if problem := unread(file, known):
                         return problem
+                    group = file.stem if file.stem in GROUPS and kind == "group_vars" else None
+                    # What lies beside the playbooks is for inventories of all kinds.
+                    if group and not groups.get(group) and folder not in (ROOT, ROOT / "playbooks"):
+                        return f"{file}: {nobody(groups, group)}"
+    return None
+
+
+def nobody(groups, group):
+    """Why nothing is done with what is meant for a group that has no host, and what would help."""
+    others = [
+        name for name in groups if name not in GROUPS and groups[name] and letters(name) in letters(group)
+    ]
+    named = (
+        f"Call the group {others[0]} so" if others else f"Write {group}: {{hosts: {{{groups['all'][0]}: }}}}"
+    )
+    return f"no host is in the group {group}, so nothing is done with it. {named}, or leave it out."
+
+
+@functools.cache
+def inventory_variables():
+    """Host to its variables, as they were written: some can't be read without the host's facts.
+
+    Read anew, with the run's own passwords: Ansible has none yet when it asks for the first play's hosts.
+    """
+    loader = TemplateContext.current().templar._loader
+    inventory = InventoryManager(loader=loader, sources=context.CLIARGS.get("inventory"))
+    manager = VariableManager(loader=loader, inventory=inventory)
+    return {
+        host.name: manager.get_vars(host=host, include_hostvars=False)
+        for host in inventory.get_hosts(ignore_limits=True)
+    }
+
+
+def refused_variable(groups):
+    """Why a variable that a host has can't be meant so: it is for a group that has no host."""
+    for group in [name for name in GROUPS if not groups.get(name)]:
+        spec = yaml.safe_load((ROOT / f"roles/{group}/meta/argument_specs.yml").read_text())
+        options = spec["argument_specs"]["variables"]["options"]
+        for variables in inventory_variables().values():
+            for name in sorted(set(options) & set(variables)):
+                others = [value for key, value in variables.items() if key not in (*MAGIC, name)]
+                # The ports of an app that runs elsewhere may stand in a site's upstreams.
+                if not re.search(rf"\b{name}\b", str(others)):
+                    return f"{name}: {nobody(groups, group)}"
     return None
 
 
@@ -135,7 +185,7 @@ def refused_nothing(groups):
 
 def tornadoes_hosts(groups, name):
     """The hosts of a group."""
-    for look in (refused_group, refused_file, refused_nothing, refused_words):
+    for look in (refused_group, refused_file, refused_nothing, refused_words, refused_variable):
         if problem := look(groups):
             raise AnsibleFilterError(problem)
     return list(groups.get(name, []))
