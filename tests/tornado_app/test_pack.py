@@ -118,6 +118,32 @@ def test_requirements_count_with_the_files_that_they_include(pack, source):
     assert pack()["venv"] != before["venv"]
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["server.txt", "/etc/passwd", "../outside.txt", "static", "", ".venv/r.txt", "a\0b", "a" * 5000],
+)
+def test_requirements_that_are_not_in_the_source_are_refused(pack, source, name):
+    (source.parent / "outside.txt").write_text("tornado==6.5\n")
+    (source / ".venv").mkdir()
+    (source / ".venv/r.txt").touch()
+    with pytest.raises(
+        tornado_app_pack.Refusal, match=r"^tornado_app_requirements: '.*' is no file in the source"
+    ):
+        pack(requirements=name)
+
+
+def test_only_the_usual_requirements_may_be_missing(pack, source):
+    assert pack()["requirements"] == ".release/requirements.txt"
+    (source / "requirements").mkdir()
+    (source / "requirements/server.txt").write_text("tornado==6.5\n")
+    (source / "needs").symlink_to("requirements")
+    for name in ("requirements/server.txt", "./requirements/server.txt", "needs/server.txt"):
+        assert pack(requirements=name)["requirements"] == name
+    (source / "requirements.txt").mkdir()
+    with pytest.raises(tornado_app_pack.Refusal, match=r"'requirements[.]txt' is no file in the source"):
+        pack()
+
+
 def test_other_secrets_make_another_release_in_the_same_environment(pack):
     before, after = pack(seal="one"), pack(seal="two")
     assert (after["id"] != before["id"], after["venv"] == before["venv"]) == (True, True)

@@ -65,6 +65,7 @@ ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
 LEFT_OUT = {".git", ".hg", ".svn", ".venv", ".tox", "__pycache__"}
 LEFT_OUT |= {".mypy_cache", ".pytest_cache", ".ruff_cache"}
 RESERVED = ".release"
+DEFAULT_REQUIREMENTS = "requirements.txt"  # the one file that a source need not have
 # Answers git's question for a password from the environment, which no other user can read.
 HELPER = (
     """!f() { test "$1" != get || printf 'username=%s\\npassword=%s\\n' "$GIT_USER" "$GIT_PASSWORD"; }; f"""
@@ -341,6 +342,22 @@ def folders(names, tree, group):
         yield info
 
 
+def find_requirements(tree, name):
+    """The path of the source's requirements file; None: it has none, and none was asked for."""
+    try:
+        real = "" if name.startswith("/") else resolve(tree, name)
+    except ValueError:  # out of the source, or no path
+        real = ""
+    if os.path.isfile(os.path.join(tree, real)) and not {*LEFT_OUT, RESERVED} & set(real.split("/")):
+        return os.path.join(tree, name)
+    if name == DEFAULT_REQUIREMENTS and not os.path.lexists(os.path.join(tree, name)):
+        return None
+    raise Refusal(
+        f"tornado_app_requirements: '{name}' is no file in the source."
+        f" Give the path of one there, as {DEFAULT_REQUIREMENTS}, or leave the variable out."
+    )
+
+
 def requirement_lines(tree, path, seen=None):
     """The lines of a requirements file and of those in its source that it includes."""
     seen = set() if seen is None else seen
@@ -420,8 +437,8 @@ def pack(module, scratch):
     check_main(folder, params["settings"]["main"])
     tree = Tree(folder, params["static"])
 
-    requirements = os.path.join(folder, params["requirements"])
-    own_requirements = not os.path.isfile(requirements)
+    requirements = find_requirements(folder, params["requirements"])
+    own_requirements = requirements is None
     if own_requirements:
         requirements = params["default_requirements"]
     lines = requirement_lines(folder, requirements)
