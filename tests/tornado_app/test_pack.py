@@ -144,6 +144,36 @@ def test_only_the_usual_requirements_may_be_missing(pack, source):
         pack()
 
 
+@pytest.mark.parametrize("content", [b"tornado==6.5 # caf\xe9\n", b"-r a\0b\n", "tornado\n".encode("utf-16")])
+@pytest.mark.parametrize("name", ["requirements.txt", "more/base.txt"])
+def test_requirements_that_are_no_text_are_refused(pack, source, name, content):
+    (source / "more").mkdir()
+    (source / "requirements.txt").write_text("-r more/base.txt\n")
+    (source / name).write_bytes(content)
+    with pytest.raises(tornado_app_pack.Refusal) as caught:
+        pack()
+    assert str(caught.value) == (
+        f"tornado_app_requirements: {name} can't be read (no UTF-8 text)."
+        " Give requirements as UTF-8 text, in files that you may read."
+    )
+
+
+def test_requirements_that_cannot_be_read_are_refused(pack, source, monkeypatch):
+    (source / "requirements.txt").write_text("-r " + "a/" * 5000 + "b\n")
+    assert pack()["requirements"] == "requirements.txt"
+
+    def refuse(path, *words, **more):
+        if str(path).endswith("source/requirements.txt") and "encoding" in more:
+            raise PermissionError(13, "Permission denied")
+        return open(path, *words, **more)
+
+    monkeypatch.setattr(tornado_app_pack, "open", refuse, raising=False)
+    with pytest.raises(
+        tornado_app_pack.Refusal, match=r"requirements.txt can't be read \(Permission denied\)"
+    ):
+        pack()
+
+
 def test_other_secrets_make_another_release_in_the_same_environment(pack):
     before, after = pack(seal="one"), pack(seal="two")
     assert (after["id"] != before["id"], after["venv"] == before["venv"]) == (True, True)

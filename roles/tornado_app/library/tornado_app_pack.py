@@ -365,14 +365,24 @@ def requirement_lines(tree, path, seen=None):
         return []
     seen.add(path)
     lines = []
-    with open(path, encoding="utf-8") as file:
-        for line in file.read().splitlines():
-            lines.append(line)
-            included = re.match(r"\s*(?:-r|--requirement|-c|--constraint)[ =]*(\S+)", line)
-            if included:
-                other = os.path.realpath(os.path.join(os.path.dirname(path), included[1]))
-                if other.startswith(f"{tree}/"):
-                    lines += requirement_lines(tree, other, seen)
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        if "\0" in text:
+            raise ValueError
+    except (OSError, ValueError) as problem:
+        why = problem.strerror if isinstance(problem, OSError) else "no UTF-8 text"
+        raise Refusal(
+            f"tornado_app_requirements: {os.path.relpath(path, tree)} can't be read ({why})."
+            " Give requirements as UTF-8 text, in files that you may read."
+        ) from problem
+    for line in text.splitlines():
+        lines.append(line)
+        included = re.match(r"\s*(?:-r|--requirement|-c|--constraint)[ =]*(\S+)", line)
+        if included:
+            other = os.path.realpath(os.path.join(os.path.dirname(path), included[1]))
+            if other.startswith(f"{tree}/"):
+                lines += requirement_lines(tree, other, seen)
     return lines
 
 
