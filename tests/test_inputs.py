@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible._internal._datatag._tags import Origin, VaultedValue
-from rendering import ROOT, load
+from rendering import ROOT, evaluate, load
 
 # By its path: a module of another plugin there has the same name.
 SPEC = importlib.util.spec_from_file_location(
@@ -205,6 +205,16 @@ SITE = {"names": ["www.example.org"], "upstreams": ["127.0.0.1:8000"]}
         ("tornado_app_ports", "[8000]", "tornado_app_ports: '[8000]' is no list. Give one, as [8000]."),
         (
             "tornado_app_ports",
+            "8000-8003",
+            "tornado_app_ports: '8000-8003' is no list. Give one, as [8000, 8001, 8002, 8003].",
+        ),
+        (
+            "tornado_app_ports",
+            "8003-8000",
+            "tornado_app_ports: '8003-8000' is no list. Give one, as [..., ...].",
+        ),
+        (
+            "tornado_app_ports",
             ["8000-8003"],
             "tornado_app_ports[0]: '8000-8003' is no whole number. Give digits alone.",
         ),
@@ -294,7 +304,27 @@ SITE = {"names": ["www.example.org"], "upstreams": ["127.0.0.1:8000"]}
             [{**SITE, "names": "a.org"}],
             "nginx_proxy_sites[0].names: 'a.org' is no list. Give one, as [a.org].",
         ),
-        ("nginx_proxy_sites", [{**SITE, "tls": False}], None),
+        (
+            "nginx_proxy_sites",
+            [{**SITE, "tls": True}],
+            "nginx_proxy_sites[0].tls: true is none of the choices. "
+            "There are private_ca, acme, provided, none.",
+        ),
+        (
+            "nginx_proxy_sites",
+            [{**SITE, "hsts": True}],
+            "nginx_proxy_sites[0].hsts: true is none of the choices. There are none, host, subdomains.",
+        ),
+        (
+            "tornado_app_state",
+            False,
+            "tornado_app_state: false is none of the choices. There are present, absent.",
+        ),
+        (
+            "tornado_app_state",
+            0,
+            "tornado_app_state: 0 is none of the choices. There are present, absent.",
+        ),
         (
             "nginx_proxy_sites",
             [{**SITE, "tls": None}],
@@ -358,7 +388,7 @@ SITE = {"names": ["www.example.org"], "upstreams": ["127.0.0.1:8000"]}
 def test_a_value_of_another_type_gets_one_sentence(name, value, sentence):
     found = said(name, value)
     assert len(found) == 1
-    assert sentence is None or found == [sentence]
+    assert found == [sentence]
     for word in ("Ansible", "<class", "Tagged", "requested", "NoneType"):
         assert word not in found[0]
 
@@ -376,6 +406,11 @@ def test_a_value_of_another_type_gets_one_sentence(name, value, sentence):
 )
 def test_what_is_meant_well_is_taken(name, value):
     assert said(name, value) == []
+
+
+def test_no_other_variable_fails_where_the_apps_have_no_value():
+    assert evaluate("tornado_app", "tornado_app_name", tornado_app_apps=None) == "hello"
+    assert evaluate("tornado_app", "tornado_app_name", tornado_app_apps=[{"name": "chat"}]) == ""
 
 
 def test_all_that_is_wrong_is_said_at_once():

@@ -18,6 +18,8 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 
 LONGEST = 60  # characters of a value that a sentence shows
+MOST_PARTS = 10  # of a list, in an example
+SWITCHES = {"yes", "no", "on", "off", "true", "false"}  # what YAML makes true and false of
 WANTED = {
     "str": "text",
     "path": "a path",
@@ -114,8 +116,7 @@ def check(label, value, option, secret=False):
     elif problem := mistyped(value, kind, option, secret):
         yield f"{label}: {problem}"
     elif option.get("choices") and value not in option["choices"]:
-        choices = ", ".join(choice or "''" for choice in option["choices"])
-        yield f"{label}: {shown(value, secret)} is none of the choices. There are {choices}."
+        yield f"{label}: {none_of(value, option['choices'], secret)}"
     elif kind == "list":
         entry = {**option, "type": option.get("elements", "raw"), "choices": None}
         for number, one in enumerate(value):
@@ -145,13 +146,34 @@ def check_keys(label, value, options, secret):
             yield f"{label}: {key} is missing. Give {WANTED[option['type']]} there."
 
 
+def none_of(value, choices, secret):
+    """That a value is no choice, and which there are."""
+    there = ", ".join(choice or "''" for choice in choices)
+    return f"{shown(value, secret)} is none of the choices. There are {there}."
+
+
+def parts_of(text, elements):
+    """What a list would hold that was written as text: 8000,8001 or 8000-8003."""
+    parts = re.split(r"[,\s]+", text[:LONGEST].strip("[]"))
+    ends = re.fullmatch("([0-9]{1,5})-([0-9]{1,5})", parts[0]) if elements == "int" else None
+    if ends and len(parts) == 1 and 0 < int(ends[2]) - int(ends[1]) < MOST_PARTS:
+        return list(map(str, range(int(ends[1]), int(ends[2]) + 1)))
+    if elements == "int" and not all(part.isdigit() for part in parts):
+        return ["...", "..."]
+    return parts
+
+
 def mistyped(value, kind, option, secret):
     """Why a value is not of its kind, and what is; None if it is."""
     said = shown(value, secret)
     number = isinstance(value, int | float) and not isinstance(value, bool)
+    choices = option.get("choices")
     if kind in ("str", "path", "raw"):
         if isinstance(value, str) or (kind == "raw" and number):
             return None
+        # Quotes make a choice of it only where there is one that YAML reads so.
+        if (number or isinstance(value, bool)) and not SWITCHES & set(choices or SWITCHES):
+            return none_of(value, choices, secret)
         if number:
             return f"{said} is a number. Write it in quotes, as text."
         if isinstance(value, bool):
@@ -169,7 +191,7 @@ def mistyped(value, kind, option, secret):
             return f"{said} is no list. Give a list, each entry with a dash before its first key."
         parts = ["...", "..."]
         if isinstance(value, str | int) and not secret and not vaulted(value):
-            parts = re.split(r"[,\s]+", str(value)[:LONGEST].strip("[]"))
+            parts = parts_of(str(value), option.get("elements"))
         return f"{said} is no list. Give one, as [{', '.join(parts)}]."
     if kind == "dict" and not isinstance(value, dict):
         names = f" There are {', '.join(sorted(option['options']))}." if "options" in option else ""
