@@ -34,6 +34,7 @@ log: {type: list, description: "The refused process's last lines."}
 
 import contextlib
 import datetime
+import errno
 import fcntl
 import json
 import os
@@ -54,6 +55,7 @@ LINES = 12  # of the journal, shown when a release is refused
 MARGIN = 30  # seconds beyond a release's own limits before a keeper counts as stuck
 RESTART = 10  # seconds that a keeper may take that is just being restarted
 HEARD = 10  # seconds for an answer by the port itself
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)  # the host's fault, not the release's
 TRIES = 3  # such answers that are missed until a port counts as deaf
 
 
@@ -189,9 +191,8 @@ class Roll:
         try:
             gather(self.home, self.static, self.release, self.before["bad"])
         except OSError as problem:
-            raise Refusal(
-                ports[0], f"was not swapped, since the static files can't be linked ({problem})", bad=True
-            ) from problem
+            why = f"was not swapped, since the static files can't be linked ({problem})"
+            raise Refusal(ports[0], why, bad=problem.errno not in NO_ROOM) from problem
 
     def hang_up(self):
         """Call off what was prepared and not committed."""
