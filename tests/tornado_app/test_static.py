@@ -195,6 +195,21 @@ def test_a_file_of_another_release_that_cannot_be_linked_stops_no_deploy(home, u
     assert set(content(home)) == {"app.1.js", "style.css", "x", "y/z"}
 
 
+def test_a_file_on_its_way_is_left_by_no_run(home, monkeypatch):
+    gather(home, "static", "old")
+    (home / "static.partial").write_text("of a killed run")
+    gather(home, "static", "old")
+    assert not (home / "static.partial").exists()
+
+    def refuse(_from, _to):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match="No space left"):
+        gather(home, "static", "new")
+    assert not (home / "static.partial").exists()
+
+
 def test_a_release_whose_folder_cannot_be_read_stops_no_other(home, monkeypatch):
     listdir = os.listdir
 

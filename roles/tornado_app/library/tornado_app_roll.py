@@ -282,10 +282,7 @@ class Roll:
         path = self.settings["health_path"]
         for port in ports:
             if others := self.others(port):
-                who = ", ".join(f"process {pid} of {account}" for pid, account in others)
-                raise Refusal(
-                    port, f"is heard by others too, whom a release has given its socket: {who}. End them"
-                )
+                raise Refusal(port, f"has its socket in other hands too ({', '.join(others)}): end these")
             if self.sound(port) and any(answers(port, path) for _try in range(TRIES)):
                 continue
             systemctl("restart", f"{self.unit}@{port}.socket", f"{self.unit}@{port}.service")

@@ -113,14 +113,17 @@ def gather(home, static, first, without=()):
     union, partial = f"{home}/static", f"{home}/static.partial"
     own, problem = os.path.realpath(f"{home}/releases/{first}") + "/", None
     os.makedirs(union, mode=0o755, exist_ok=True)
+    left = contextlib.suppress(FileNotFoundError)
+    with left:
+        os.unlink(partial)
     for path, real in missing(home, static, first, without).items():
         try:
             make_room(union, path)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(partial)
             os.link(real, partial, follow_symlinks=False)
             os.replace(partial, f"{union}/{path}")
         except OSError as why:
+            with left:
+                os.unlink(partial)
             if first and real.startswith(own):
                 problem = problem or why
     keep = wanted(home, static, first, without)
