@@ -1,5 +1,6 @@
 """What a program that somebody else has taken over can do to its keeper, and to who asks that."""
 
+import os
 import re
 
 import pytest
@@ -22,7 +23,7 @@ def told_the_truth(eventually, hostile, host):
     assert CONTROL.search(host.check_output("tornado-hostile-status")) is None
 
 
-@pytest.mark.parametrize("number", ["SIGKILL", "SIGSTOP", "SIGTERM"])
+@pytest.mark.parametrize("number", ["SIGKILL", "SIGSTOP", pytest.param("SIGTERM", marks=pytest.mark.long)])
 @pytest.mark.usefixtures("told_the_truth")
 def test_a_keeper_outlives_all_signals_that_a_program_can_send(attack, eventually, hostile, number):
     # To whomever it may signal, but for itself.
@@ -64,7 +65,8 @@ WORDS = {
 }
 
 
-@pytest.mark.parametrize("kind", WORDS)
+# The keeper's own tests say the others in each run.
+@pytest.mark.parametrize("kind", WORDS if os.environ.get("TORNADOES_LONG") else list(WORDS)[-4:])
 @pytest.mark.usefixtures("told_the_truth")
 def test_no_word_ends_or_misleads_a_keeper(attack, eventually, hostile, kind):
     code = """
@@ -82,7 +84,11 @@ time.sleep(1)
 
 @pytest.mark.parametrize(
     "word",
-    [b'{"is": "alive"}', b"x" * 60000, b'{"is": "refused", "reason": "' + b"x" * 60000 + b'"}'],
+    [
+        pytest.param(b'{"is": "alive"}', marks=pytest.mark.long),
+        pytest.param(b"x" * 60000, marks=pytest.mark.long),
+        b'{"is": "refused", "reason": "' + b"x" * 60000 + b'"}',
+    ],
     ids=["small", "large", "large and valid"],
 )
 @pytest.mark.usefixtures("told_the_truth")
