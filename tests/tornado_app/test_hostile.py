@@ -181,3 +181,15 @@ def test_a_socket_that_the_program_has_made_a_connection_ends_no_keeper(serving)
     assert serving.keeper.poll() is None
     serving.restart()
     assert serving.ask(do="status")["release"] in ("one", "two")
+
+
+def test_a_port_that_nobody_has_found_well_since_a_swap_says_so(serving):
+    serving.add("two", PROGRAM)
+    assert not serving.ask(do="status")["unheard"]
+    assert serving.ask(do="swap", release="two")["ok"]
+    assert serving.wait_for(lambda: serving.ask(do="status")["unheard"])
+    # To be looked at is not enough: what was found may be wrong, and the run over.
+    assert serving.ask(do="socket")["ok"]
+    assert serving.ask(do="status")["unheard"]
+    assert serving.ask(do="heard")["ok"]
+    assert not serving.ask(do="status")["unheard"]

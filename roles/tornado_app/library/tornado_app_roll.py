@@ -284,6 +284,8 @@ class Roll:
             if others := self.others(port):
                 raise Refusal(port, f"has its socket in other hands too ({', '.join(others)}): end these")
             if self.sound(port) and any(answers(port, path) for _try in range(TRIES)):
+                with contextlib.suppress(OSError, ValueError), self.reach(port) as channel:
+                    ask(channel, do="heard")
                 continue
             systemctl("restart", f"{self.unit}@{port}.socket", f"{self.unit}@{port}.service")
             self.reopened.append(port)

@@ -8,6 +8,7 @@ service's main process that listens there. One JSON object a packet:
     {"do": "commit"}                               let it take over; answered when done
     {"do": "swap", "release": ID}                  both at once
     {"do": "socket"}                               the port's socket comes with the answer
+    {"do": "heard"}                                it was looked at since the last drain, and is well
     {"do": "stop"}                                 a stop follows; answered with the port's socket
     {"do": "retire"}                               a restart follows
     {"do": "close"}                                a stop follows, of the socket as well

@@ -524,8 +524,10 @@ class Keeper:
         if verb == "status":
             self.answer(client, ok=True, **self.status())
         elif verb == "socket":
-            self.unheard = False
             client.send({"ok": True}, self.listener)
+        elif verb == "heard":
+            self.unheard = False
+            self.answer(client, ok=True)
         elif verb in ("stop", "retire", "close"):
             self.verb = verb
             client.send({"ok": True}, self.listener)
