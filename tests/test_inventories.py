@@ -1,6 +1,7 @@
 """A slip in an inventory or on the command line ends in a sentence, not in a run that does nothing."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -202,7 +203,8 @@ def test_one_role_alone_and_a_limit_are_taken(tmp_path, files, words):
     ssh = ["-e", "ansible_ssh_executable=/bin/false"]
     output = run(tmp_path, files, *words, *ssh)[1]
     assert "no host is in the group" not in output
-    assert "failed=1" in output
+    # Unreachable where ssh has ended before Ansible could write to it.
+    assert re.search("unreachable=1 +failed=0|unreachable=0 +failed=1", output)
 
 
 @pytest.mark.parametrize(
