@@ -25,7 +25,7 @@ SETTINGS = {
     "arguments": [],
     "environment": {},
     "health_path": "/healthz",
-    "start_timeout": 6,
+    "start_timeout": 30,
     "settle_time": 0.3,
     "drain_timeout": 4,
     "watchdog": 0,

@@ -129,7 +129,8 @@ def test_who_ends_each_new_process_is_replaced_all_the_same(serving, number):
     (serving.units / "an-old-kernel").touch()
     serving.add("hunter", HEAD % hunt + SERVE % 0, settle_time=0, drain_timeout=30)
     assert serving.ask(do="swap", release="hunter")["ok"]
-    serving.add("two", PROGRAM)
+    # One that is stopped is found when its time is over.
+    serving.add("two", PROGRAM, start_timeout=6)
     assert serving.ask(do="swap", release="two")["ok"]
     assert serving.ask(do="status")["release"] == "two"
     assert "by another process of its account" in serving.log.read_text()

@@ -1,9 +1,11 @@
 """The keeper with real processes: who serves, who is refused, who takes over. No systemd."""
 
 import importlib
+import json
 import os
 import signal
 import socket
+import subprocess
 import threading
 import time
 
@@ -124,6 +126,22 @@ def test_a_second_swap_at_the_same_time_is_refused(serving):
         assert serving.wait_for(lambda: said in serving.log.read_text())
         assert serving.ask(do="swap", release="two")["reason"] == "has another swap under way"
         assert serving.tell(channel, do="commit")["ok"]
+
+
+def test_a_keeper_that_is_slow_to_answer_costs_no_release(tmp_path):
+    """The keeper is the test: on a busy host the real one has had its process wait for ten seconds."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
+        door.bind(str(tmp_path / "8000.workers"))
+        door.listen()
+        door.settimeout(20)
+        command = ["/usr/bin/python3", FILES / "keeper/worker.py", tmp_path, "8000-one-1"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE) as worker:
+            channel, _address = door.accept()
+            time.sleep(11)
+            release = json.dumps({"release": str(tmp_path)}).encode()
+            socket.send_fds(channel, [release], [door.fileno()])
+            # It has gone on to the release, which is none.
+            assert b"launcher.py" in worker.stderr.read()
 
 
 def test_a_killed_process_is_replaced(serving):

@@ -16,7 +16,7 @@ import struct
 import sys
 import time
 
-PATIENCE = 10.0  # seconds that the keeper may take to look whom it has before it
+PATIENCE = 60.0  # seconds in which a keeper that knows nothing of this process may come to
 LANDLOCK_CREATE_RULESET, LANDLOCK_RESTRICT_SELF = 444, 446  # the same on all architectures
 ABSTRACT_UNIX_SOCKETS, SIGNALS = 1, 2  # struct landlock_ruleset_attr: scoped
 FIRST_TO_GO = "500"  # oom_score_adj until the release accepts: its runner takes it back then
@@ -47,7 +47,7 @@ def main() -> None:
         channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # Waits where others of the account fill the queue.
         channel.connect(os.path.join(folder, f"{port}.workers"))
-        channel.settimeout(PATIENCE)
+        # However long a busy host takes: the keeper ends a process that it has had enough of.
         data, handed, _flags, _address = socket.recv_fds(channel, 4096, 1)
         if data and handed:
             break
@@ -56,7 +56,6 @@ def main() -> None:
             sys.exit(f"The keeper of port {port} did not ask for {instance}.")
         channel.close()
         time.sleep(0.05)
-    channel.settimeout(None)
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write(FIRST_TO_GO)
     for number in (channel.fileno(), handed[0]):
