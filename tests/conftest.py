@@ -1,4 +1,4 @@
-"""Where the fast tests find the code of the roles, and the oldest Tornado."""
+"""Where the fast tests find the collection, and the oldest Tornado."""
 
 import fcntl
 import shutil
@@ -12,23 +12,12 @@ ROOT = Path(__file__).resolve().parent.parent
 OLD = ROOT / ".cache/tornado-3.1.1"
 
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/tornado_app"), str(ROOT / "tests/app")]
-for folder in ROOT.glob("roles/*/library"):
-    sys.path.insert(0, str(folder))
-for folder in ROOT.glob("roles/*/module_utils"):
-    sys.path.insert(0, str(folder))
-# Under the name by which Ansible gives them to modules.
-for name in (
-    "tornado_app_text",
-    "tornado_app_links",
-    "tornado_app_archive",
-    "tornado_app_lockfile",
-    "tornado_app_seal",
-    "tornado_app_unprivileged",
-    "tornado_app_host",
-    "tornado_app_socket",
-    "tornado_app_static",
-):
-    sys.modules[f"ansible.module_utils.{name}"] = __import__(name)
+try:
+    from ansible.plugins.loader import init_plugin_loader
+except ImportError:  # a host of the scenario "programs"
+    sys.path.insert(0, str(ROOT / "collections"))
+else:
+    init_plugin_loader([str(ROOT / "collections")])
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,9 @@ from pathlib import Path
 
 import yaml
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import filter_loader
 from ansible.template import Templar, trust_as_template
 
 ROOT = Path(__file__).resolve().parent.parent
-filter_loader.add_directory(str(ROOT / "roles/nginx_proxy/filter_plugins"))
 
 
 def trusted(value):

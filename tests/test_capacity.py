@@ -3,8 +3,7 @@
 import socket
 from pathlib import Path
 
-import nginx_proxy_capacity
-import tornado_app_capacity
+from ansible_collections.tornadoes.tornadoes.plugins.modules import nginx_proxy_capacity, tornado_app_capacity
 
 TWO = ["127.0.0.1:8000", "127.0.0.1:8001"]
 

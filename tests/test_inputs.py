@@ -1,6 +1,5 @@
 """What somebody who mistypes a variable is told: what is wrong, and what was meant."""
 
-import importlib.util
 import os
 import re
 import subprocess
@@ -10,14 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible._internal._datatag._tags import Origin, VaultedValue
+from ansible_collections.tornadoes.tornadoes.plugins.action import inputs
 from rendering import ROOT, evaluate, load
-
-# By its path: a module of another plugin there has the same name.
-SPEC = importlib.util.spec_from_file_location(
-    "tornado_app_inputs", ROOT / "roles/tornado_app/action_plugins/tornado_app_inputs.py"
-)
-inputs = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(inputs)
 
 PLAYBOOKS = (ROOT / "playbooks").glob("*.yml")
 ROLES = ("tornado_app", "nginx_proxy", "redis_server")

@@ -2,8 +2,8 @@
 
 import os
 
-import nginx_proxy_configuration as configuration
 import pytest
+from ansible_collections.tornadoes.tornadoes.plugins.modules import nginx_proxy_configuration as configuration
 
 FILES = {"nginx.conf": "include @release@/sites/*.conf;\n", "sites/a.conf": "server {}\n"}
 

@@ -1,7 +1,7 @@
 """Which kept answers are meant by an address."""
 
-import nginx_proxy_purge as purge
 import pytest
+from ansible_collections.tornadoes.tornadoes.plugins.modules import nginx_proxy_purge as purge
 
 KEPT = "https://www.example.org/kept/news?a=%41"
 

@@ -191,7 +191,7 @@ def places(**keys):
     asked = {"favicon": "", "static": [], "access": [], "cache": [], **keys}
     return {
         one["match"]: one["rule"] and one["rule"]["number"]
-        for one in evaluate("nginx_proxy", f"{asked} | nginx_proxy_locations")
+        for one in evaluate("nginx_proxy", f"{asked} | tornadoes.tornadoes.nginx_proxy_locations")
     }
 
 
@@ -227,7 +227,7 @@ def test_answers_are_kept_below_their_paths_alone():
         "access": [{"path": "/news/intern"}],
         "cache": ["/news", "/news/intern"],
     }
-    found = evaluate("nginx_proxy", f"{asked} | nginx_proxy_locations")
+    found = evaluate("nginx_proxy", f"{asked} | tornadoes.tornadoes.nginx_proxy_locations")
     assert {one["match"]: one["cached"] for one in found} == {
         "= /news/intern": True,
         "^~ /news/intern/": True,
@@ -257,7 +257,7 @@ def test_files_under_a_rule_still_come_from_disk():
     ],
 )
 def test_how_a_path_may_be_spelt(path, spelt, other):
-    like = re.compile(evaluate("nginx_proxy", f"{path!r} | nginx_proxy_spelt"))
+    like = re.compile(evaluate("nginx_proxy", f"{path!r} | tornadoes.tornadoes.nginx_proxy_spelt"))
     assert [one for one in spelt + other if like.fullmatch(one)] == spelt
 
 

@@ -1,16 +1,7 @@
 """Which addresses Redis may listen on."""
 
-import importlib.util
-
 import pytest
-from rendering import ROOT
-
-SPEC = importlib.util.spec_from_file_location(
-    "plugin", ROOT / "roles/redis_server/test_plugins/redis_server.py"
-)
-PLUGIN = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(PLUGIN)
-
+from ansible_collections.tornadoes.tornadoes.plugins.test import redis_server
 
 ALLOWED = [
     "127.0.0.1",
@@ -51,9 +42,9 @@ REFUSED = [
 
 @pytest.mark.parametrize("address", ALLOWED)
 def test_loopback_and_private_ones_are_taken(address):
-    assert PLUGIN.redis_server_private(address)
+    assert redis_server.redis_server_private(address)
 
 
 @pytest.mark.parametrize("address", REFUSED)
 def test_all_others_are_refused(address):
-    assert not PLUGIN.redis_server_private(address)
+    assert not redis_server.redis_server_private(address)

@@ -4,7 +4,9 @@ import hashlib
 import re
 
 import pytest
-import redis_server_configuration as configuration
+from ansible_collections.tornadoes.tornadoes.plugins.modules import (
+    redis_server_configuration as configuration,
+)
 from rendering import evaluate, render
 
 CHAT = {"name": "chat", "hash": "a" * 64, "keys": ["chat:*"], "commands": ["+@read"]}

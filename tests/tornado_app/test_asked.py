@@ -1,24 +1,11 @@
 """What validation asks a host: who listens on a port, and who could replace a folder."""
 
-import importlib.util
 import os
 import socket
 
 import pytest
-import tornado_app_ports
-from rendering import ROOT
-
-
-def filters(role, name):
-    """A role's file of filters, which Ansible loads by its path."""
-    path = ROOT / "roles" / role / "filter_plugins" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"filters_{name}", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-FOLDERS = filters("tornado_app", "tornado_app")
+from ansible_collections.tornadoes.tornadoes.plugins.filter import nginx_proxy, tornado_app
+from ansible_collections.tornadoes.tornadoes.plugins.modules import listeners
 
 
 @pytest.mark.parametrize(
@@ -38,12 +25,10 @@ def test_who_listens_is_found(family, address, table, seen):
         listener.listen()
         port = listener.getsockname()[1]
         found = {
-            at: inode
-            for where, at, inode in tornado_app_ports.listeners(f"/proc/net/{table}")
-            if str(where) == seen
+            at: inode for where, at, inode in listeners.listeners(f"/proc/net/{table}") if str(where) == seen
         }
-        assert str(os.getpid()) in tornado_app_ports.owners({found[port]})[found[port]]
-    assert port not in [at for _where, at, _inode in tornado_app_ports.listeners(f"/proc/net/{table}")]
+        assert str(os.getpid()) in listeners.owners({found[port]})[found[port]]
+    assert port not in [at for _where, at, _inode in listeners.listeners(f"/proc/net/{table}")]
 
 
 STAT = """directory|0|755|/
@@ -71,14 +56,14 @@ regular file|0|644|/srv/file"""
     ],
 )
 def test_a_folder_that_others_could_replace_is_named(path, why):
-    found = FOLDERS.replaceable([path], STAT)
+    found = tornado_app.replaceable([path], STAT)
     assert len(found) == bool(why)
     assert why in "".join(found)
 
 
 def test_all_folders_above_are_looked_at():
-    assert FOLDERS.above("/srv/good/leaf") == ["/", "/srv", "/srv/good", "/srv/good/leaf"]
-    assert FOLDERS.no_folders(["/srv/good", "/srv/file", "/srv/nowhere"], STAT) == [
+    assert tornado_app.above("/srv/good/leaf") == ["/", "/srv", "/srv/good", "/srv/good/leaf"]
+    assert tornado_app.no_folders(["/srv/good", "/srv/file", "/srv/nowhere"], STAT) == [
         "/srv/file",
         "/srv/nowhere",
     ]
@@ -95,4 +80,4 @@ def test_all_folders_above_are_looked_at():
     ],
 )
 def test_a_rule_that_guards_nothing_is_named(rules, open_ones):
-    assert filters("nginx_proxy", "nginx_proxy").nginx_proxy_open_rules({"access": rules}) == open_ones
+    assert nginx_proxy.nginx_proxy_open_rules({"access": rules}) == open_ones

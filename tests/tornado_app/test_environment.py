@@ -4,9 +4,9 @@ import subprocess
 import sys
 
 import pytest
-import tornado_app_environment
+from ansible_collections.tornadoes.tornadoes.plugins.modules import tornado_app_environment
+from ansible_collections.tornadoes.tornadoes.plugins.modules.tornado_app_environment import Host
 from rendering import ROOT
-from tornado_app_environment import Host
 
 SETTINGS = """
 [global]

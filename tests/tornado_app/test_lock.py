@@ -10,18 +10,18 @@ import time
 from pathlib import Path
 
 import pytest
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils.lockfile import held_by_a_stranger
 from port import ROOT
-from tornado_app_lockfile import held_by_a_stranger
 
 PLAY = """
 - hosts: localhost
   connection: local
   gather_facts: false
   tasks:
-    - tornado_app_lock: {name: hello, folder: "%(folder)s"}
+    - tornadoes.tornadoes.tornado_app_lock: {name: hello, folder: "%(folder)s"}
     - ansible.builtin.command: {argv: [touch, "%(folder)s/%(name)s"]}
     - ansible.builtin.command: {argv: [timeout, 30, sh, -c, "until [ -e %(during)s ]; do sleep 0.1; done"]}
-    - tornado_app_lock: {name: hello, folder: "%(folder)s", state: %(state)s}
+    - tornadoes.tornadoes.tornado_app_lock: {name: hello, folder: "%(folder)s", state: %(state)s}
     - ansible.builtin.command: {argv: [timeout, 30, sh, -c, "until [ -e %(after)s ]; do sleep 0.1; done"]}
 """
 
@@ -43,8 +43,6 @@ class Runs:
         environment = {
             **os.environ,
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_ACTION_PLUGINS": str(ROOT / "roles/tornado_app/action_plugins"),
-            "ANSIBLE_LIBRARY": str(ROOT / "roles/tornado_app/library"),
             "ANSIBLE_NOCOLOR": "1",
         }
         program = Path(sys.executable).parent / "ansible-playbook"

@@ -16,8 +16,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-import tornado_app_archive
-import tornado_app_pack
+from ansible_collections.tornadoes.tornadoes.plugins.action import tornado_app_pack as action
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils import archive
+from ansible_collections.tornadoes.tornadoes.plugins.modules import tornado_app_pack
 from rendering import ROOT
 
 
@@ -345,8 +346,8 @@ def member(name, kind=tarfile.REGTYPE, link="", content=b""):
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_an_archive_writes_nothing_outside_and_nothing_endless(pack, tmp_path, monkeypatch, members, words):
-    monkeypatch.setattr(tornado_app_archive, "MOST_FILES", 8)
-    monkeypatch.setattr(tornado_app_archive, "MOST_BYTES", 3)
+    monkeypatch.setattr(archive, "MOST_FILES", 8)
+    monkeypatch.setattr(archive, "MOST_BYTES", 3)
     (tmp_path / "secret").write_text("s3cret")
     with tarfile.open(tmp_path / "chat.tar.gz", "w:gz") as packed:
         for info, content in members:
@@ -412,7 +413,7 @@ def test_a_zip_file_is_held_to_the_same(pack, tmp_path, monkeypatch):
         assert words in refusal(pack, source=zipped(path, **members))
     link = zipped(path, **{"server.py": "", "x": ("/etc/passwd", 0o120777)})
     assert "the link x leads out of the source" in refusal(pack, source=link)
-    monkeypatch.setattr(tornado_app_archive, "MOST_BYTES", 5)
+    monkeypatch.setattr(archive, "MOST_BYTES", 5)
     assert "holds more than 0 GiB" in refusal(pack, source=zipped(path, **{"a": "123", "b": "456"}))
 
 
@@ -500,12 +501,12 @@ def test_a_download_with_its_checksum_gives_the_same_release(pack, source, tmp_p
             **pack.params,
             "source": f"http://127.0.0.1:{server.server_port}/chat.zip",
             "checksum": "sha256:" + hashlib.sha256(archive.read_bytes()).hexdigest(),
-            "destination": str(tmp_path / "release.tar.gz"),
         }
-        library = ["--module-path", ROOT / "roles/tornado_app/library", "--module-name", "tornado_app_pack"]
-        command = ["ansible", "localhost", *library, "--args", json.dumps(arguments), "--one-line"]
+        module = ["--module-name", "tornadoes.tornadoes.tornado_app_pack"]
+        command = ["ansible", "localhost", *module, "--args", json.dumps(arguments), "--one-line"]
         environment = {**os.environ, "ANSIBLE_CONFIG": "", "no_proxy": "127.0.0.1"}
-        environment["ANSIBLE_MODULE_UTILS"] = str(ROOT / "roles/tornado_app/module_utils")
+        environment["ANSIBLE_COLLECTIONS_PATH"] = str(ROOT / "collections")
+        environment["ANSIBLE_LOCAL_TEMP"] = str(tmp_path)
         said = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         server.shutdown()
-    assert f'"id": "{pack()["id"]}"' in said.stdout, said.stdout + said.stderr
+    assert f'"id": "{pack(seal=action.seal({}))["id"]}"' in said.stdout, said.stdout + said.stderr

@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 import pytest
-from tornado_app_seal import Unsealed, seal
-from tornado_app_text import printable, without_passwords
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils.seal import Unsealed, seal
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils.text import printable, without_passwords
 
 
 @pytest.fixture

@@ -28,9 +28,7 @@ class Run:
         environment = {
             **os.environ,
             "ANSIBLE_CONFIG": "",
-            "ANSIBLE_ACTION_PLUGINS": str(ROLE / "action_plugins"),
-            "ANSIBLE_LIBRARY": str(ROLE / "library"),
-            "ANSIBLE_MODULE_UTILS": str(ROLE / "module_utils"),
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
             "ANSIBLE_LOCAL_TEMP": str(self.local),
             "ANSIBLE_REMOTE_TEMP": str(self.remote),
             # Whatever Ansible writes down stays.
@@ -81,12 +79,12 @@ def tasks(tmp_path):
     }
     wait = ["timeout", "30", "sh", "-c", f"until [ -e {tmp_path}/go ]; do sleep 0.1; done"]
     return [
-        {"tornado_app_pack": pack, "register": "packed", "no_log": True},
+        {"tornadoes.tornadoes.tornado_app_pack": pack, "register": "packed", "no_log": True},
         {"ansible.builtin.stat": {"path": "{{ packed.path }}"}, "register": "there"},
         {"ansible.builtin.assert": {"that": ["there.stat.exists", "packed.refusal == ''"]}},
         {"ansible.builtin.command": {"argv": wait}},
         {
-            "tornado_app_secrets": {
+            "tornadoes.tornadoes.tornado_app_secrets": {
                 "folder": str(tmp_path / "secrets"),
                 "group": "root",
                 "secrets": {"cookie": SECRET},

@@ -3,7 +3,7 @@
 import socket
 
 import pytest
-from tornado_app_socket import BACKLOG, spoiled
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils.port_socket import BACKLOG, spoiled
 
 SPOILT = {
     "deaf": lambda one: one.shutdown(socket.SHUT_RDWR),

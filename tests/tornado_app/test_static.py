@@ -4,9 +4,9 @@ import os
 import shutil
 
 import pytest
-import tornado_app_roll
-import tornado_app_static
-from tornado_app_static import gather, missing
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils import static
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils.static import gather, missing
+from ansible_collections.tornadoes.tornadoes.plugins.modules import tornado_app_roll
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_links_that_make_folders_without_number_are_refused_and_block_no_other(h
     for level in range(40):
         linked(home, **{f"static/{level}/{name}": f"../{level + 1}" for name in "ab"})
     (home / "releases/new/static/40").mkdir()
-    monkeypatch.setattr(tornado_app_static, "MOST", 500)
+    monkeypatch.setattr(static, "MOST", 500)
     with pytest.raises(OSError, match="new has more than 500 static files or folders"):
         gather(home, "static", "new")
     gather(home, "static", "old")

@@ -1,7 +1,7 @@
 """Where a rollback goes, and what is bad, from the history alone."""
 
 import pytest
-from tornado_app_host import bad, columns, history, previous
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils.host import bad, columns, history, previous
 
 
 def entries(text):

@@ -1,0 +1,101 @@
+"""Make a folder that others have filled root's, and nothing but a folder of files.
+
+Whoever has filled it has ended, so that nothing in it changes meanwhile. No link is followed.
+Standard library only.
+"""
+
+import contextlib
+import os
+import stat
+
+from .links import Astray, resolve
+from .text import printable
+
+MOST = 1_000_000  # files and folders
+SYSTEM_PYTHON = "/usr/bin/python3"
+
+
+class Unsealed(Exception):
+    """There is something in the folder that must not be; the text is half a sentence."""
+
+
+def fail(problem):
+    """For os.fwalk, which keeps silent about what it can't read."""
+    raise problem
+
+
+def walk(folder):
+    """All below a folder: its path, the folder's descriptor, its name, its status."""
+    count = 0
+    for path, folders, files, descriptor in os.fwalk(folder, onerror=fail, follow_symlinks=False):
+        for name in (*folders, *files):
+            count += 1
+            if count > MOST:
+                raise Unsealed(f"has more than {MOST} files")
+            below = os.path.relpath(os.path.join(path, name), folder)
+            yield below, descriptor, name, os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+
+
+def check(folder):
+    """Raise Unsealed unless there are only folders, files, and links within or to the system's Python."""
+    names = {}
+    for path, descriptor, name, status in walk(folder):
+        shown = printable(path)
+        if stat.S_ISLNK(status.st_mode):
+            check_link(folder, path, os.readlink(name, dir_fd=descriptor))
+        elif stat.S_ISREG(status.st_mode):
+            if status.st_mode & (stat.S_ISUID | stat.S_ISGID):
+                raise Unsealed(f"has a file that runs as another account: {shown}")
+            if status.st_nlink > 1:
+                names.setdefault((status.st_ino, status.st_nlink), []).append(shown)
+        elif not stat.S_ISDIR(status.st_mode):
+            raise Unsealed(f"has something that is neither file, folder nor link: {shown}")
+    for (_inode, count), found in names.items():
+        if len(found) != count:
+            raise Unsealed(f"has a file that is elsewhere as well: {found[0]}")
+
+
+def check_link(folder, path, target):
+    """Raise Unsealed for a link that leads out of the folder to anything but the system's Python."""
+    system = os.path.realpath(SYSTEM_PYTHON)
+    if target.startswith("/") and os.path.realpath(target) == system:
+        return
+    try:
+        if target.startswith(f"{folder}/"):
+            resolve(folder, target[len(folder) + 1 :])
+        else:
+            resolve(folder, path)
+    except Astray as problem:
+        # bin/python3 leads to bin/python, and that to the system's.
+        if os.path.realpath(os.path.join(folder, path)) != system:
+            shown = f"{printable(path)} to {printable(target)}"
+            raise Unsealed(f"has a link that leads {problem} it: {shown}") from problem
+
+
+def seal(folder, group, owner=0):
+    """Check a folder; then let all in it be root's and read-only, and a group's to read.
+
+    Unsealed, OSError, RecursionError: it is not to be used.
+    """
+    check(folder)
+    for _path, descriptor, name, status in walk(folder):
+        if stat.S_ISLNK(status.st_mode):
+            os.chown(name, owner, group, dir_fd=descriptor, follow_symlinks=False)
+            continue
+        one = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=descriptor)
+        try:
+            own(one, group, owner, 0o755 if stat.S_ISDIR(status.st_mode) or status.st_mode & 0o100 else 0o644)
+        finally:
+            os.close(one)
+    one = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
+    own(one, group, owner, 0o750)
+    os.close(one)
+
+
+def own(descriptor, group, owner, mode):
+    """One file or folder: its owner, its mode, and no access list beside it."""
+    os.fchown(descriptor, owner, group)
+    with contextlib.suppress(OSError):  # a file system without them
+        for name in os.listxattr(descriptor):
+            os.removexattr(descriptor, name)
+    os.fchmod(descriptor, mode)

@@ -1,0 +1,121 @@
+#!/usr/bin/python
+"""Who listens on some ports of a host: the units' names, as systemd has them."""
+
+DOCUMENTATION = r"""
+---
+module: listeners
+short_description: Ask who listens on some TCP ports of a host
+description:
+  - Looks at the kernel's list of listening sockets, and at the units whose processes have them.
+  - Changes nothing.
+options:
+  ports: {type: list, elements: int, required: true, description: "The ports."}
+  addresses:
+    type: list
+    elements: str
+    default: []
+    description: "Addresses that are meant, besides listeners on all of them; empty is any."
+"""
+
+RETURN = r"""
+holders: {type: dict, returned: success, description: "Port, as text, to the name of who listens."}
+"""
+
+import contextlib
+import ipaddress
+import os
+import re
+import subprocess
+
+from ansible.module_utils.basic import AnsibleModule
+
+LISTEN = "0A"
+
+
+def listeners(table):
+    """Address, port and inode of each listening socket in a file of /proc/net."""
+    try:
+        with open(table) as file:
+            rows = [line.split() for line in file.readlines()[1:]]
+    except OSError:  # no IPv6 here
+        return
+    for row in rows:
+        if row[3] == LISTEN:
+            digits, port = row[1].split(":")
+            # Four bytes at a time, each four the other way round.
+            turned = b"".join(bytes.fromhex(digits[at : at + 8])[::-1] for at in range(0, len(digits), 8))
+            address = ipaddress.ip_address(turned)
+            yield getattr(address, "ipv4_mapped", None) or address, int(port, 16), row[9]
+
+
+def opened(pid):
+    """Inodes of the sockets that a process has open. Files close, and processes end, while it looks."""
+    found = set()
+    with contextlib.suppress(OSError):
+        for one in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                link = os.readlink(f"/proc/{pid}/fd/{one}")
+                found.add(link.removeprefix("socket:[").rstrip("]"))
+    return found
+
+
+def owners(inodes):
+    """Inode to the processes that have it open, PID 1 last: it has what its units listen on."""
+    found = {}
+    for pid in sorted((one for one in os.listdir("/proc") if one.isdigit()), key=int, reverse=True):
+        for inode in opened(pid) & set(inodes):
+            found.setdefault(inode, []).append(pid)
+    return found
+
+
+def unit_of(pid):
+    """The unit that a process is in."""
+    try:
+        with open(f"/proc/{pid}/cgroup") as file:
+            # The second version's line first: where a host has both, systemd goes by that.
+            lines = sorted(file.read().splitlines(), key=lambda line: not line.startswith("0::"))
+        names = re.findall(r"[^/\n]+\.(?:service|scope)$", "\n".join(lines), re.MULTILINE)
+        with open(f"/proc/{pid}/comm") as file:
+            return names[0] if names else file.read().strip()
+    except OSError:
+        return "another process"
+
+
+def socket_units():
+    """Port to the socket unit that listens there."""
+    words = ["systemctl", "list-sockets", "--plain", "--no-legend"]
+    try:
+        said = subprocess.run(words, capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return {}
+    rows = [line.split() for line in said.splitlines()]
+    return {row[0].rpartition(":")[2]: row[1] for row in rows if len(row) > 1 and ":" in row[0]}
+
+
+def main():
+    """Ansible calls this."""
+    arguments = {
+        "ports": {"type": "list", "elements": "int", "required": True},
+        "addresses": {"type": "list", "elements": "str", "default": []},
+    }
+    module = AnsibleModule(arguments, supports_check_mode=True)
+    wanted = [ipaddress.ip_address(one) for one in module.params["addresses"]]
+    inodes = {
+        inode: str(port)
+        for table in ("/proc/net/tcp", "/proc/net/tcp6")
+        for address, port, inode in listeners(table)
+        if port in module.params["ports"] and (not wanted or address.is_unspecified or address in wanted)
+    }
+    units = socket_units() if inodes else {}
+    pids = owners(inodes) if inodes else {}
+    holders = {}
+    for inode, port in inodes.items():
+        pid = pids.get(inode, ["0"])[0]
+        name = units.get(port) or unit_of(pid)
+        # A program chooses its own name.
+        holders[port] = re.sub(r"[^\w.@:-]", "?", name)
+    module.exit_json(changed=False, holders=holders)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,252 @@
+#!/usr/bin/python
+"""Build the environment of a release, by an account without rights."""
+
+DOCUMENTATION = r"""
+---
+module: tornado_app_environment
+short_description: Build the environment of a release
+description:
+  - Requirements bring programs (setup.py, .pth files). They run as an account of their own that ends
+    with them, in a unit that may write the environment and speak to other hosts; of this one it
+    reaches its resolver, and an index or a proxy that pip is told of. Afterwards the
+    environment is root's.
+  - pip has root's settings, wherever on the host they are, and its certificates.
+  - Without the file C(.complete), which comes last and is root's, an environment counts as half-built.
+options:
+  name: {type: str, required: true, description: "The app's name."}
+  path: {type: path, required: true, description: "The environment. C(wheels) may be in it already."}
+  source: {type: path, required: true, description: "The release that its requirements are a part of."}
+  requirements: {type: str, required: true, description: "The requirements file's path in it."}
+  offline: {type: bool, default: false, description: "Take the wheels and ask no index."}
+  editable: {type: bool, default: false, description: "Keep the source beside the environment."}
+  program: {type: str, required: true, description: "Text of files/build/environment.py."}
+"""
+
+RETURN = r"""
+msg: {type: str, returned: failure, description: "Why there is no environment, with the last lines."}
+"""
+
+import configparser
+import contextlib
+import fcntl
+import grp
+import io
+import ipaddress
+import json
+import netrc
+import os
+import re
+import socket
+import subprocess
+import tarfile
+from urllib.parse import urlsplit
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.lockfile import holder, open_lock
+from ..module_utils.seal import Unsealed, seal
+from ..module_utils.text import printable, without_passwords
+from ..module_utils.unprivileged import LOCAL, Trouble, run
+
+MOST = 3600  # seconds
+NO_TORNADO = 3  # as the program says it
+# Of root's environment: what pip and compilers read.
+VARIABLES = re.compile(
+    r"(?i)PIP_\w+|(https?|ftp|all|no)_proxy|SSL_CERT_(FILE|DIR)|(REQUESTS|CURL)_CA_BUNDLE"
+    r"|CC|CXX|(C|CPP|CXX|LD)FLAGS|PKG_CONFIG_PATH|CARGO_(HTTP|NET)_\w+|NETRC"
+)
+CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "PIP_CLIENT_CERT")
+FOLDERS = ("/etc/xdg/pip", "/etc", "~/.pip", "~/.config/pip")
+
+
+def text_of(path):
+    """A file's text; "" where there is none, or none that is text."""
+    with contextlib.suppress(OSError, ValueError), open(os.path.expanduser(path), encoding="utf-8") as file:
+        return file.read(4 << 20) if os.path.isfile(file.name) else ""
+    return ""
+
+
+def pip_settings():
+    """What root's pip is told by files, those that only root can read too: as one file has it."""
+    merged = configparser.RawConfigParser()
+    for path in (*(f"{folder}/pip.conf" for folder in FOLDERS), os.environ.get("PIP_CONFIG_FILE", "")):
+        with contextlib.suppress(configparser.Error):  # pip itself says so
+            merged.read_string(text_of(path))
+    return merged
+
+
+class Host:
+    """What pip has of this host. home: where it will be; files: what it finds there, name to text."""
+
+    def __init__(self, home):
+        self.home, self.files = home, {}
+        self.variables = {name: os.environ[name] for name in os.environ if VARIABLES.fullmatch(name)}
+        settings = pip_settings()
+        for name in CERTIFICATES:
+            if name in self.variables:
+                self.variables[name] = self.bring(self.variables[name])
+        for section in settings.sections():
+            for key in ("cert", "client-cert"):
+                if settings.has_option(section, key):
+                    settings.set(section, key, self.bring(settings.get(section, key)))
+        if settings.sections() and self.variables.get("PIP_CONFIG_FILE") != os.devnull:
+            self.variables.pop("PIP_CONFIG_FILE", None)
+            text = io.StringIO()
+            settings.write(text)
+            self.files[".config/pip/pip.conf"] = text.getvalue()
+        values = [value for section in settings.sections() for value in settings[section].values()]
+        self.said = [*self.variables.values(), *values]
+        if logins := self.logins():
+            self.files[".netrc"] = logins
+
+    def bring(self, path):
+        """Let a file be found in the build's home, whoever may read it here; its path there."""
+        text = text_of(path)
+        if not text:
+            return path
+        name = f"certificates/{len(self.files)}.pem"
+        self.files[name] = text
+        return f"{self.home}/{name}"
+
+    def servers(self):
+        """Names of the servers that pip is told of."""
+        # A proxy may be given without its scheme.
+        said = [*self.said, *(f"http://{one}" for one in self.said if re.fullmatch(r"[\w.-]+:\d+", one))]
+        found = []
+        for url in re.findall(r"[a-z+]+://[^\s'\",/]+", "\n".join(said)):
+            with contextlib.suppress(ValueError):
+                found.append(urlsplit(url).hostname)
+        return [name for name in found if name]
+
+    def logins(self):
+        """What root's .netrc has for these servers; whatever else is in it is no business of a build."""
+        with contextlib.suppress(OSError, netrc.NetrcParseError):
+            hosts = netrc.netrc(os.path.expanduser("~/.netrc")).hosts
+            found = {name: hosts[name] for name in self.servers() if name in hosts}
+            return "".join(
+                f"machine {name} login {one[0]} password {one[2]}\n" for name, one in found.items()
+            )
+        return ""
+
+    def reachable(self):
+        """Addresses of this host that pip has to reach: the resolver, an index, a proxy."""
+        names = re.findall(r"(?m)^\s*nameserver\s+([0-9a-f.:]+)", text_of("/etc/resolv.conf"))
+        found = set()
+        for name in [*names, *self.servers()]:
+            with contextlib.suppress(OSError, UnicodeError):
+                found |= {one[4][0].split("%")[0] for one in socket.getaddrinfo(name, None)}
+        closed = [ipaddress.ip_network(one) for one in LOCAL.split()]
+        return sorted(one for one in found if any(ipaddress.ip_address(one) in net for net in closed))
+
+
+def send(source, words):
+    """What is written to the program: a line of JSON, and the source without what is root's of it."""
+
+    def wanted(info):
+        reserved = info.name.startswith("./.release/") and info.name != "./.release/requirements.txt"
+        return None if reserved else info
+
+    def feed(stdin):
+        stdin.write(json.dumps(words).encode() + b"\n")
+        with tarfile.open(fileobj=stdin, mode="w|") as packed:
+            packed.add(source, ".", filter=wanted)
+
+    return feed
+
+
+def remove(path):
+    """Remove a folder, however deep and whoever has filled it."""
+    subprocess.run(["rm", "-rf", "--one-file-system", "--", path], capture_output=True, check=True)
+
+
+def build(module):
+    """Build it. Trouble, OSError: there is no environment; the text says why."""
+    params = module.params
+    lock = f"/run/tornado-{params['name']}.lock"
+    begun_by = holder(lock)
+    path, unit = params["path"], f"tornado-{params['name']}_build"
+    # Mounted there, so that what pip notes of it is right as long as the environment is.
+    copy = f"{path}/source"
+    host = Host(f"{path}/.build/home")
+    wheels = ["--no-index", f"--find-links={path}/wheels"] if params["offline"] else []
+    words = {
+        "environment": path,
+        "source": copy,
+        "files": host.files,
+        "variables": host.variables,
+        "pip": [
+            "--retries=2",
+            "--no-input",
+            "--disable-pip-version-check",
+            "--no-cache-dir",
+            *wheels,
+            f"--requirement={params['requirements']}",
+        ],
+    }
+    allowed = [f"IPAddressDeny={LOCAL}", *(f"IPAddressAllow={one}" for one in host.reachable())]
+    code, log = run(
+        unit,
+        params["program"],
+        send(params["source"], words),
+        MOST,
+        # The account is known when the unit starts: its folder in /run shows it.
+        f"RuntimeDirectory={unit}",
+        f"ExecStartPre=+/bin/chown --no-dereference --reference=/run/{unit}/. {path}",
+        f"BindPaths={path}",
+        f"ReadWritePaths={path}",
+        "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",
+        *allowed,
+        # A killed run's build is in the way of the next one, which begins with nothing anyway.
+        wanted=lambda: holder(lock) == begun_by,
+    )
+    log = [printable(without_passwords(line)) for line in log]
+    if code == NO_TORNADO:
+        raise Trouble(
+            f"tornado_app_requirements: {params['requirements']} installs no Tornado that this host's"
+            f" Python can import ({log[-1] if log else 'no reason given'})."
+        )
+    if code != 0:
+        raise Trouble("\n".join(["the requirements can't be installed. The last lines:", *log]))
+    for name in (".build", ".complete", *([] if params["editable"] else ["source"])):
+        remove(f"{path}/{name}")
+    try:
+        seal(path, grp.getgrnam(f"tornado-{params['name']}").gr_gid)
+    except (Unsealed, RecursionError) as problem:
+        reason = problem if isinstance(problem, Unsealed) else "has folders that are too deep"
+        raise Trouble(f"the environment that the requirements make {reason}.") from problem
+    with open(os.open(f"{path}/.complete", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w") as stamp:
+        os.fsync(stamp.fileno())
+
+
+def main():
+    """Ansible calls this."""
+    text = {"type": "str", "required": True}
+    path = {"type": "path", "required": True}
+    switch = {"type": "bool", "default": False}
+    module = AnsibleModule(
+        argument_spec={
+            "name": text,
+            "path": path,
+            "source": path,
+            "requirements": text,
+            "offline": switch,
+            "editable": switch,
+            "program": text,
+        },
+        supports_check_mode=True,
+    )
+    if module.check_mode:
+        module.exit_json(changed=True)
+    # Whoever comes after a killed run waits for this step of it.
+    with open_lock(f"/run/tornado-{module.params['name']}.step") as step:
+        fcntl.flock(step, fcntl.LOCK_EX)
+        try:
+            build(module)
+        except (Trouble, OSError) as problem:
+            remove(module.params["path"])
+            module.fail_json(msg=str(problem))
+    module.exit_json(changed=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+#!/usr/bin/python
+"""Ask a host what it runs of one app. Everything is derived, nothing remembered."""
+
+DOCUMENTATION = r"""
+---
+module: tornado_app_status
+short_description: What a host has and runs of one app
+description:
+  - Asks the file system, systemd and the keepers. Changes nothing.
+options:
+  name: {type: str, required: true, description: "The app's name."}
+"""
+
+RETURN = r"""
+python: {type: str, description: "The system interpreter, with its version."}
+current: {type: str, description: "Id of the release that C(current) names, or empty."}
+releases: {type: list, description: "Complete releases, newest first: C(id), and C(venv) that it needs."}
+history: {type: list, description: "The lines of releases.jsonl, oldest first."}
+last: {type: dict, description: "The last of them that was no refusal."}
+bad: {type: list, description: "Releases that were refused when they were last tried."}
+owed: {type: str, description: "Id of the release after which commands have yet to run, or empty."}
+previous: {type: str, description: "Id of the release that a rollback would go to, or empty."}
+venvs: {type: list, description: "Ids of the complete environments."}
+half_built: {type: list, description: "Paths of what a killed run left of other releases."}
+units: {type: bool, description: "Whether the app's unit files are there."}
+ports:
+  type: dict
+  description: >-
+    For each port with a unit: C(service) and C(socket) (systemd's ActiveState), C(enabled),
+    C(outdated) (unit or keeper are younger than the keeper's process), C(socket_outdated), and what
+    the keeper says:
+    C(release), C(state), C(pid), C(since) (seconds since 1970), C(load), C(restarts), C(draining);
+    C(memory) and C(keeper_memory) in bytes.
+table: {type: list, description: "The same as lines for people."}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.host import look, table
+
+
+def main():
+    """Ansible calls this."""
+    module = AnsibleModule(
+        argument_spec={"name": {"type": "str", "required": True}}, supports_check_mode=True
+    )
+    status = look(module.params["name"])
+    module.exit_json(changed=False, table=table(status), **status)
+
+
+if __name__ == "__main__":
+    main()

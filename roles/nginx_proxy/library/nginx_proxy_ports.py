@@ -1,1 +1,0 @@
-../../tornado_app/library/tornado_app_ports.py

@@ -1,1 +1,0 @@
-../../tornado_app/action_plugins/tornado_app_inputs.py
