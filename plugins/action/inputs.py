@@ -1,325 +1,136 @@
-"""Refuse variables whose names or types can't be meant: all of them at once, each in one sentence.
+"""Refuse what can't be meant in the variables of the calling role: all of it at once.
 
-The variables are those of the role whose task this is. What there is stands in its meta/argument_specs.yml.
-A value is shown only where it can't be a secret.
+Names and types come first, by the role's meta/argument_specs.yml. With C(values), what plugin_utils/
+has for the role follows: what its values may be, and what the host has to have for them, which the
+module C(look) is asked in one call. It changes nothing.
 """
 
-import difflib
 import re
+from importlib import import_module
 from pathlib import Path
 
 import yaml
 from ansible import context
-from ansible._internal._datatag._tags import Origin, VaultedValue
-from ansible.errors import AnsibleError
-from ansible.parsing.splitter import parse_kv
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import lookup_loader
+from ansible.template import Templar
 from ansible.utils.vars import load_extra_vars
 
-from ..plugin_utils.command_line import own_playbooks
+from ..plugin_utils.command_line import COLLECTION, own_playbooks
+from ..plugin_utils.names import Names, Unreadable, check, reason, strays
 
-LONGEST = 60  # characters of a value that a sentence shows
-MOST_PARTS = 10  # of a list, in an example
-SWITCHES = {"yes", "no", "on", "off", "true", "false"}  # what YAML makes true and false of
-WANTED = {
-    "str": "text",
-    "path": "a path",
-    "int": "a whole number",
-    "bool": "true or false",
-    "list": "a list",
-    "dict": "keys with values",
-    "raw": "text or a number",
-}
+DEBIANS = ("12", "13")
 
 
-class Unreadable(Exception):
-    """A value that Ansible can't make out."""
+class Run:
+    """What the checks of a role's values know besides them.
 
-
-def shown(value, secret=False):
-    """A value as a sentence names it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, dict):
-        return "a dict"
-    if isinstance(value, list):
-        return "a list"
-    if secret or vaulted(value):
-        return "the value"
-    if isinstance(value, str):
-        return f"'{value[:LONGEST]}{'...' * (len(value) > LONGEST)}'"
-    return str(value)
-
-
-def vaulted(value):
-    """Whether a value was encrypted, by itself or with its file."""
-    if VaultedValue.is_tagged_on(value):
-        return True
-    origin = Origin.get_tag(value)
-    try:
-        with open(origin.path, "rb") as file:
-            return file.read(14) == b"$ANSIBLE_VAULT"
-    except (AttributeError, TypeError, OSError):
-        return False
-
-
-def distance(one, other):
-    """How many letters were added, left out, changed or swapped."""
-    before, row = [], list(range(len(other) + 1))
-    for i, letter in enumerate(one, 1):
-        last, before, row = before, row, [i]
-        for j, letter_of_other in enumerate(other, 1):
-            best = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != letter_of_other))
-            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == letter_of_other:
-                best = min(best, last[j - 2] + 1)
-            row.append(best)
-    return row[-1]
-
-
-def words(name):
-    """The words of a name, whatever stands between them, singular."""
-    return [re.sub("ies$", "y", word).removesuffix("s") for word in re.split("[-_]+", name.lower())]
-
-
-def same(one, other):
-    """Whether a word is another with a slip in it; of few letters a changed one makes another word."""
-    if one == other or (min(len(one), len(other)) > 2 and (one.startswith(other) or other.startswith(one))):
-        return True
-    if min(len(one), len(other)) < 5 and len(one) == len(other):
-        return sorted(one) == sorted(other) and distance(one, other) == 1
-    return distance(one, other) <= (1 if min(len(one), len(other)) < 5 else 2)
-
-
-def slip(name, known):
-    """The one of the known names that this is with a slip of the fingers in it, or None."""
-    mine = words(name)
-    for other in known if not re.search("[0-9]", name) else []:  # a number is meant
-        its = words(other)
-        if "".join(mine) == "".join(its):
-            return other
-        if len(mine) == len(its) and all(map(same, mine, its)) and distance(name, other) <= 3:
-            return other
-    return None
-
-
-def like(name, known):
-    """What may have been meant, as a sentence."""
-    found = difflib.get_close_matches(str(name), known, n=1, cutoff=0.7)
-    return f" Is it {found[0]}?" if found else ""
-
-
-def check(label, value, option, secret=False):
-    """What is wrong with a value, a sentence each; C(secret) values are never shown."""
-    secret = secret or option.get("no_log", False)
-    kind = option.get("type", "str")
-    if value is None:
-        yield f"{label}: there is no value. Give {WANTED[kind]}, or leave the line out."
-    elif problem := mistyped(value, kind, option, secret):
-        yield f"{label}: {problem}"
-    elif option.get("choices") and value not in option["choices"]:
-        yield f"{label}: {none_of(value, option['choices'], secret)}"
-    elif kind == "list":
-        entry = {**option, "type": option.get("elements", "raw"), "choices": None}
-        for number, one in enumerate(value):
-            yield from check(f"{label}[{number}]", one, entry, secret)
-    elif kind == "dict" and "options" in option:
-        yield from check_keys(label, value, option["options"], secret)
-    elif kind == "dict":
-        for key, one in value.items():
-            if not isinstance(key, str):
-                yield f"{label}: the key {shown(key)} is no text. Write it in quotes."
-            elif one is None or isinstance(one, bool | list | dict):
-                said = "there is no value" if one is None else f"{shown(one)} is no text"
-                yield f"{label}.{key}: {said}. Give text, in quotes where YAML makes something else of it."
-
-
-def check_keys(label, value, options, secret):
-    """What is wrong with the keys of a dict, and with their values."""
-    for key, one in value.items():
-        if key in options:
-            yield from check(f"{label}.{key}", one, options[key], secret)
-        else:
-            name = key if isinstance(key, str) else shown(key)
-            meant = like(name, options) or f" There are {', '.join(sorted(options))}."
-            yield f"{label}.{name}: no such key.{meant}"
-    for key, option in options.items():
-        if option.get("required") and key not in value:
-            yield f"{label}: {key} is missing. Give {WANTED[option['type']]} there."
-
-
-def none_of(value, choices, secret):
-    """That a value is no choice, and which there are."""
-    there = ", ".join(choice or "''" for choice in choices)
-    return f"{shown(value, secret)} is none of the choices. There are {there}."
-
-
-def parts_of(text, elements):
-    """What a list would hold that was written as text: 8000,8001 or 8000-8003."""
-    parts = re.split(r"[,\s]+", text[:LONGEST].strip("[]"))
-    ends = re.fullmatch("([0-9]{1,5})-([0-9]{1,5})", parts[0]) if elements == "int" else None
-    if ends and len(parts) == 1 and 0 < int(ends[2]) - int(ends[1]) < MOST_PARTS:
-        return list(map(str, range(int(ends[1]), int(ends[2]) + 1)))
-    if elements == "int" and not all(part.isdigit() for part in parts):
-        return ["...", "..."]
-    return parts
-
-
-def mistyped(value, kind, option, secret):
-    """Why a value is not of its kind, and what is; None if it is."""
-    said = shown(value, secret)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    choices = option.get("choices")
-    if kind in ("str", "path", "raw"):
-        if isinstance(value, str) or (kind == "raw" and number):
-            return None
-        # Quotes make a choice of it only where there is one that YAML reads so.
-        if (number or isinstance(value, bool)) and not SWITCHES & set(choices or SWITCHES):
-            return none_of(value, choices, secret)
-        if number:
-            return f"{said} is a number. Write it in quotes, as text."
-        if isinstance(value, bool):
-            return f"{said} is no text: YAML reads yes, no, on, off, true and false so. Write it in quotes."
-        return f"{said} is no text. Give one line of it."
-    if kind == "int":
-        whole = isinstance(value, int) if number else re.fullmatch("-?[0-9]{1,15}", str(value))
-        return None if whole else f"{said} is no whole number. Give digits alone."
-    if kind == "bool":
-        if isinstance(value, bool):
-            return None
-        return f"{said} is neither true nor false. Give one of them, without quotes."
-    if kind == "list" and not isinstance(value, list):
-        if option.get("elements") == "dict":
-            return f"{said} is no list. Give a list, each entry with a dash before its first key."
-        parts = ["...", "..."]
-        if isinstance(value, str | int) and not secret and not vaulted(value):
-            parts = parts_of(str(value), option.get("elements"))
-        return f"{said} is no list. Give one, as [{', '.join(parts)}]."
-    if kind == "dict" and not isinstance(value, dict):
-        names = f" There are {', '.join(sorted(option['options']))}." if "options" in option else ""
-        return f"{said} has no keys. Give keys with values.{names}"
-    return None
-
-
-def plain(value):
-    """The templates in a variable, as they were written."""
-    if isinstance(value, dict):
-        return " ".join([*map(plain, value), *map(plain, value.values())])
-    if isinstance(value, list | tuple):
-        return " ".join(map(plain, value))
-    return value if isinstance(value, str) and ("{{" in value or "{%" in value) else ""
-
-
-def reason(problem):
-    """The innermost of an error's reasons: the one that speaks of the value."""
-    while problem.__cause__ is not None:
-        problem = problem.__cause__
-    return str(problem).splitlines()[0].rstrip(".")
-
-
-class Names:
-    """The names of a run's variables, and which of them are slips for one of the role's."""
-
-    def __init__(self, role, options, defaults, variables, given):
-        self.role, self.options, self.defaults = role, options, defaults
-        self.variables, self.given = variables, given
-
-    def used(self, name):
-        """Whether another variable's template refers to this one, so that it is not a slip."""
-        word = re.compile(rf"(?<![\w.]){re.escape(name)}(?!\w)")
-        skip = {name, "hostvars", "vars", "groups", "ansible_facts"}
-        return any(word.search(plain(value)) for key, value in self.variables.items() if key not in skip)
-
-    def shortened(self, name, value):
-        """The list that this would be with the prefix whole, if its value can be nothing else."""
-        first = self.role.split("_")[0]
-        meant = name.replace(f"{first}_", f"{self.role}_", 1)
-        option = self.options.get(meant, {})
-        if not name.startswith(f"{first}_") or option.get("elements") not in ("dict", "int"):
-            return None
-        if self.variables[meant] != self.defaults.get(meant):
-            return None
-        fits = isinstance(value, list) and value and not list(check(name, value, option))
-        return meant if fits else None
-
-    def forgotten(self, name):
-        """The variable that was meant by -e without its prefix, or with half of it."""
-        if name not in self.given or len(words(name)) > len(words(self.role)) + 3:
-            return None
-        first, last = self.role.split("_")
-        ends = [f"{self.role}_{name.removeprefix(start)}" for start in (f"{first}_", f"{last}_", "")]
-        return next((end for end in ends if end in self.options), None)
-
-    def refusals(self, value_of):
-        """A sentence for each name that the role does not have."""
-        for name in sorted(map(str, self.variables)):
-            if name in self.options or name.startswith(("_", "ansible_", "molecule_")):
-                continue
-            if name.startswith(f"{self.role}_"):
-                meant = like(name, self.options) or f" There are {', '.join(sorted(self.options))}."
-                yield f"{name}: no such variable.{meant}"
-                continue
-            meant = slip(name, self.options) or self.forgotten(name)
-            if not meant and name.startswith(self.role.split("_")[0]):
-                meant = self.shortened(name, value_of(name))
-            if meant and not self.used(name):
-                yield f"{name}: nothing reads this variable. Is it {meant}?"
-
-
-def strays(given, options, own):
-    """A sentence for each -e that Ansible takes no variable from, or not the whole value.
-
-    given: all of them, as written. options: the role's. own: whether the playbooks are the
-    project's, so that every such slip is for us.
+    host, names: what the host is called in the inventory, and how it is called elsewhere. debian: its
+    release, 0 where the facts do not say. options, defaults: the role's.
     """
-    for text in given:
-        # What begins so is a file or YAML.
-        raw = "" if text.startswith(("@", "[", "{")) else parse_kv(text).get("_raw_params", "")
-        first = re.match(r"[\w-]*", text.strip())[0]
-        name = next((one for one in options if re.search(rf"\b{one}\b", raw)), first)
-        if not raw or not (own or name in options):
-            continue
-        value = re.fullmatch(rf"\s*{re.escape(name)}\s*[=:]\s*(\S+)\s*", text)
-        shows = value and name in options and not options[name].get("no_log")
-        example = f"{name or 'NAME'}={value[1] if shows else 'VALUE'}"
-        yield (
-            f"-e {name}: Ansible makes no variable of what is written so. Write -e {example},"
-            " without spaces or a colon, or in quotes what has some."
-        )
+
+    def __init__(self, role_path, loader, defaults, variables):
+        spec = yaml.safe_load((role_path / "meta/argument_specs.yml").read_text())
+        self.options = spec["argument_specs"]["variables"]["options"]
+        self.loader, self.defaults, self.variables = loader, defaults, variables
+        self.refused = {}  # variable to why its value can't be used
+        self.host = variables["inventory_hostname"]
+        self.facts = variables.get("ansible_facts", {})
+        self.names = {self.host, *(self.facts.get(name, self.host) for name in ("hostname", "fqdn"))}
+        self.names.add(str(self.quietly("ansible_host") or self.host))
+        version = str(self.facts.get("distribution_major_version", ""))
+        self.debian = int(version) if version.isdigit() else 0
+
+    def value(self, name, **more):
+        """A variable's value, with more variables beside it, or Unreadable."""
+        try:
+            return Templar(self.loader, {**self.variables, **more}).template(self.variables[name])
+        except AnsibleError as problem:
+            raise Unreadable(reason(problem)) from problem
+
+    def quietly(self, name):
+        """A variable's value, or None."""
+        try:
+            return self.value(name) if name in self.variables else None
+        except Unreadable:
+            return None
+
+    def values(self, **more):
+        """Name to value of the role's variables; the default where a value is refused already."""
+        defaults = Templar(self.loader, {**self.variables, **more})
+        return {
+            name: defaults.template(self.defaults[name]) if name in self.refused else self.value(name, **more)
+            for name in self.options
+        }
+
+    def types(self):
+        """Keep a sentence for each value of a type that can't be meant."""
+        for name, option in self.options.items():
+            try:
+                problems = list(check(name, self.value(name), option))
+            except (Unreadable, AnsibleError) as problem:
+                problems = [f"{name}: can't be read, {reason(problem)}. Correct what it is made of."]
+            if problems:
+                self.refused[name] = problems
+
+    def system(self):
+        """A sentence where the host is none that the roles know."""
+        kind = self.facts.get("distribution", "Debian")
+        if kind != "Debian" or (self.debian and str(self.debian) not in DEBIANS):
+            yield (
+                f"{self.host} is {kind} {self.facts.get('distribution_version', '')}. "
+                f"The roles know Debian {' and '.join(DEBIANS)}."
+            )
+
+    def read(self, path):
+        """The text of a file of the controller, decrypted; empty where there is none."""
+        find = lookup_loader.get("ansible.builtin.file", self.loader, Templar(self.loader, self.variables))
+        try:
+            return str(find.run([path], variables=self.variables)[0])
+        except AnsibleError:
+            return ""
 
 
 class ActionModule(ActionBase):
-    """Look at all variables of a role. Changes nothing, asks no host."""
+    """values: whether the values are looked at as well as names and types."""
 
     def run(self, tmp=None, task_vars=None):
         """Ansible calls this, in a process of its own for each task."""
         result = super().run(tmp, task_vars)
         role_path = Path(self._task._role._role_path)
-        role = role_path.name
-        spec = yaml.safe_load((role_path / "meta/argument_specs.yml").read_text())
-        options = spec["argument_specs"]["variables"]["options"]
-        defaults = yaml.safe_load((role_path / "defaults/main.yml").read_text())
-        own = bool(own_playbooks())
-        given = load_extra_vars(self._loader) if own else {}
-
-        def value_of(name):
-            try:
-                return self._templar.template(task_vars[name])
-            except AnsibleError as problem:
-                raise Unreadable(reason(problem)) from problem
-
-        def quietly(name):
-            try:
-                return value_of(name)
-            except Unreadable:
-                return None
-
-        refusals = list(strays(context.CLIARGS.get("extra_vars", ()), options, own))
-        refusals += list(Names(role, options, defaults, task_vars, given).refusals(quietly))
-        for name, option in options.items():
-            try:
-                refusals += check(name, value_of(name), option)
-            except (Unreadable, AnsibleError) as problem:
-                refusals.append(f"{name}: can't be read, {reason(problem)}. Correct what it is made of.")
+        run = Run(role_path, self._loader, self._task._role.get_default_vars(), task_vars)
+        playbooks = own_playbooks()
+        given = load_extra_vars(self._loader) if playbooks else {}
+        refusals = list(strays(context.CLIARGS.get("extra_vars", ()), run.options, bool(playbooks)))
+        names = Names(role_path.name, run.options, run.defaults, task_vars, given)
+        refusals += names.refusals(run.quietly)
+        run.types()
+        refusals += [sentence for problems in run.refused.values() for sentence in problems]
+        # An entry of the wrong type leaves no app to look at.
+        if self._task.args.get("values") and "tornado_app_apps" not in run.refused:
+            inputs = import_module(f"ansible_collections.{COLLECTION}.plugins.plugin_utils.{role_path.name}")
+            values = inputs.Inputs(run.values(), run)
+            refusals += self.about(values, run, refusals, task_vars)
+            result["listens"] = values.listens()
         if refusals:
-            result.update(failed=True, msg="\n".join(refusals))
+            result.update(failed=True, msg="\n".join(dict.fromkeys(refusals)))
         return result
+
+    def about(self, inputs, run, refusals, task_vars):
+        """Sentences about the values, and about what the host has for them.
+
+        refusals: those of before. Where there are any, a host that can't be reached is no news.
+        """
+        found = [*run.system(), *inputs.refusals()]
+        try:
+            words = inputs.questions()
+            looked = self._execute_module(f"{COLLECTION}.look", module_args=words, task_vars=task_vars)
+            if looked.get("failed"):
+                raise AnsibleError(looked.get("msg", "the host can't be looked at"))
+            found += inputs.answers(looked)
+        except (AnsibleConnectionFailure, AnsibleError):
+            if not refusals and not found:
+                raise
+        # A default that stands for a refused value is nobody's.
+        return [one for one in found if re.match(r"\w*", one)[0] not in run.refused]

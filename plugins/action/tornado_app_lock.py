@@ -50,7 +50,7 @@ def say(held):
     lock.flush()
 def beat():
     os.write(1, b"\\n")
-    time.sleep(0.5)
+    time.sleep(0.1)
 while not (lock := take(".lock")):
     beat()
 since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
@@ -200,6 +200,6 @@ def end_with(run, note):
     with contextlib.suppress(AttributeError, OSError):  # not on every system
         watched.append(os.pidfd_open(run))  # also tells of a zombie's end
     with contextlib.suppress(OSError):
-        while os.path.exists(note) and not select.select(watched, [], [], 0.2)[0]:
+        while os.path.exists(note) and not select.select(watched, [], [], 0.05)[0]:
             os.kill(run, 0)
     os.killpg(0, signal.SIGKILL)

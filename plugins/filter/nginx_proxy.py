@@ -102,7 +102,6 @@ class FilterModule:
         return {
             "nginx_proxy_header": nginx_proxy_header,
             "nginx_proxy_locations": nginx_proxy_locations,
-            "nginx_proxy_open_rules": nginx_proxy_open_rules,
             "nginx_proxy_slug": nginx_proxy_slug,
             "nginx_proxy_spelt": nginx_proxy_spelt,
         }

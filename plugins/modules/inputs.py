@@ -4,10 +4,29 @@
 DOCUMENTATION = r"""
 ---
 module: inputs
-short_description: Refuse variables whose names or types can't be meant
+short_description: Refuse what can't be meant in the variables of the calling role
+author: The Tornadoes authors
 description:
-  - Compares all variables with the calling role's meta/argument_specs.yml, and fails with a sentence for each
-    that is misspelt, of another type or none of the choices.
-  - Asks no host, and is never a change.
-options: {}
+  - Compares all variables with the calling role's C(meta/argument_specs.yml), and fails with a sentence for
+    each that is misspelt, of another type or none of the choices.
+  - Is never a change.
+options:
+  values:
+    type: bool
+    default: false
+    description: Whether to look at the values as well, on the controller and on the host.
+"""
+
+EXAMPLES = r"""
+- name: Refuse what can't be meant
+  tornadoes.tornadoes.inputs:
+    values: true
+"""
+
+RETURN = r"""
+listens:
+  type: list
+  elements: int
+  returned: where values are looked at
+  description: TCP ports that the role's services will listen on.
 """

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""The description of an action plugin: see action_plugins/tornado_app_lock.py."""
+"""The description of an action plugin: see plugins/action/tornado_app_lock.py."""
 
 DOCUMENTATION = r"""
 ---

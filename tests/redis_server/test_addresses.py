@@ -1,7 +1,7 @@
 """Which addresses Redis may listen on."""
 
 import pytest
-from ansible_collections.tornadoes.tornadoes.plugins.test import redis_server
+from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils.redis_server import private
 
 ALLOWED = [
     "127.0.0.1",
@@ -42,9 +42,9 @@ REFUSED = [
 
 @pytest.mark.parametrize("address", ALLOWED)
 def test_loopback_and_private_ones_are_taken(address):
-    assert redis_server.redis_server_private(address)
+    assert private(address)
 
 
 @pytest.mark.parametrize("address", REFUSED)
 def test_all_others_are_refused(address):
-    assert not redis_server.redis_server_private(address)
+    assert not private(address)

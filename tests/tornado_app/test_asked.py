@@ -4,8 +4,10 @@ import os
 import socket
 
 import pytest
-from ansible_collections.tornadoes.tornadoes.plugins.filter import nginx_proxy, tornado_app
-from ansible_collections.tornadoes.tornadoes.plugins.modules import listeners
+from ansible_collections.tornadoes.tornadoes.plugins.filter import nginx_proxy
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils import listeners
+from ansible_collections.tornadoes.tornadoes.plugins.modules.look import what
+from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils import tornado_app
 
 
 @pytest.mark.parametrize(
@@ -31,15 +33,39 @@ def test_who_listens_is_found(family, address, table, seen):
     assert port not in [at for _where, at, _inode in listeners.listeners(f"/proc/net/{table}")]
 
 
-STAT = """directory|0|755|/
-directory|0|755|/srv
-directory|0|2755|/srv/good
-directory|33|755|/srv/good/leaf
-directory|33|755|/srv/theirs
-directory|0|775|/srv/group
-directory|0|1777|/tmp
-symbolic link|0|777|/srv/link
-regular file|0|644|/srv/file"""
+THERE = {
+    "/": ("folder", 0, 0o755),
+    "/srv": ("folder", 0, 0o755),
+    "/srv/good": ("folder", 0, 0o2755),
+    "/srv/good/leaf": ("folder", 33, 0o755),
+    "/srv/theirs": ("folder", 33, 0o755),
+    "/srv/group": ("folder", 0, 0o775),
+    "/tmp": ("folder", 0, 0o1777),
+    "/srv/link": ("link", 0, 0o777),
+    "/srv/file": ("file", 0, 0o644),
+}
+
+
+def found(*paths):
+    """What the module says of some paths, as it is in THERE."""
+    nothing = ("", 0, 0)
+    return {
+        path: dict(zip(("kind", "owner", "mode"), THERE.get(path, nothing), strict=True)) for path in paths
+    }
+
+
+def test_what_a_path_is_is_seen_without_following_it(tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "file").chmod(0o640)
+    (tmp_path / "link").symlink_to("file")
+    assert what(str(tmp_path)) == {
+        "kind": "folder",
+        "owner": os.getuid(),
+        "mode": tmp_path.stat().st_mode & 0o7777,
+    }
+    assert what(str(tmp_path / "file")) == {"kind": "file", "owner": os.getuid(), "mode": 0o640}
+    assert what(str(tmp_path / "link"))["kind"] == "link"
+    assert what(str(tmp_path / "nothing"))["kind"] == what("/\0")["kind"] == ""
 
 
 @pytest.mark.parametrize(
@@ -56,17 +82,15 @@ regular file|0|644|/srv/file"""
     ],
 )
 def test_a_folder_that_others_could_replace_is_named(path, why):
-    found = tornado_app.replaceable([path], STAT)
-    assert len(found) == bool(why)
-    assert why in "".join(found)
+    said = tornado_app.replaceable([path], found(*tornado_app.above(path)))
+    assert len(said) == bool(why)
+    assert why in "".join(said)
 
 
 def test_all_folders_above_are_looked_at():
     assert tornado_app.above("/srv/good/leaf") == ["/", "/srv", "/srv/good", "/srv/good/leaf"]
-    assert tornado_app.no_folders(["/srv/good", "/srv/file", "/srv/nowhere"], STAT) == [
-        "/srv/file",
-        "/srv/nowhere",
-    ]
+    asked = ["/srv/good", "/srv/file", "/srv/nowhere"]
+    assert tornado_app.no_folders(asked, found(*asked)) == ["/srv/file", "/srv/nowhere"]
 
 
 @pytest.mark.parametrize(

@@ -1,33 +1,10 @@
-#!/usr/bin/python
 """Who listens on some ports of a host: the units' names, as systemd has them."""
-
-DOCUMENTATION = r"""
----
-module: listeners
-short_description: Ask who listens on some TCP ports of a host
-description:
-  - Looks at the kernel's list of listening sockets, and at the units whose processes have them.
-  - Changes nothing.
-options:
-  ports: {type: list, elements: int, required: true, description: "The ports."}
-  addresses:
-    type: list
-    elements: str
-    default: []
-    description: "Addresses that are meant, besides listeners on all of them; empty is any."
-"""
-
-RETURN = r"""
-holders: {type: dict, returned: success, description: "Port, as text, to the name of who listens."}
-"""
 
 import contextlib
 import ipaddress
 import os
 import re
 import subprocess
-
-from ansible.module_utils.basic import AnsibleModule
 
 LISTEN = "0A"
 
@@ -92,30 +69,24 @@ def socket_units():
     return {row[0].rpartition(":")[2]: row[1] for row in rows if len(row) > 1 and ":" in row[0]}
 
 
-def main():
-    """Ansible calls this."""
-    arguments = {
-        "ports": {"type": "list", "elements": "int", "required": True},
-        "addresses": {"type": "list", "elements": "str", "default": []},
-    }
-    module = AnsibleModule(arguments, supports_check_mode=True)
-    wanted = [ipaddress.ip_address(one) for one in module.params["addresses"]]
+def holders(ports, addresses=()):
+    """Port, as text, to the name of who listens there.
+
+    addresses: those that are meant, besides listeners on all of them; none is any.
+    """
+    wanted = [ipaddress.ip_address(one) for one in addresses]
     inodes = {
         inode: str(port)
         for table in ("/proc/net/tcp", "/proc/net/tcp6")
         for address, port, inode in listeners(table)
-        if port in module.params["ports"] and (not wanted or address.is_unspecified or address in wanted)
+        if port in ports and (not wanted or address.is_unspecified or address in wanted)
     }
     units = socket_units() if inodes else {}
     pids = owners(inodes) if inodes else {}
-    holders = {}
+    found = {}
     for inode, port in inodes.items():
         pid = pids.get(inode, ["0"])[0]
         name = units.get(port) or unit_of(pid)
         # A program chooses its own name.
-        holders[port] = re.sub(r"[^\w.@:-]", "?", name)
-    module.exit_json(changed=False, holders=holders)
-
-
-if __name__ == "__main__":
-    main()
+        found[port] = re.sub(r"[^\w.@:-]", "?", name)
+    return found

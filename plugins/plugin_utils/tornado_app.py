@@ -1,0 +1,261 @@
+"""What the values of the role tornado_app may be, of each app that a run is about."""
+
+import os
+import re
+from pathlib import Path, PurePosixPath
+
+from .values import listed, twice
+
+PORTS = [8000, 8001, 8002, 8003]  # of an app that lists none
+NAME = re.compile("[a-z][a-z0-9-]{0,22}[a-z0-9](?<!-worker)")
+MAIN = re.compile(r"-m [A-Za-z_][A-Za-z0-9_.]*|[A-Za-z0-9_][A-Za-z0-9_./-]*\.py")
+VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+PART = re.compile("[A-Za-z0-9._-]+")
+HEALTH = re.compile("/[!-~]*")
+MEMORY = re.compile("([1-9][0-9]*[KMGT])?")
+DEVICE = re.compile("/dev/[A-Za-z0-9/_.-]+")
+WRITABLE = re.compile(r"(?!.*/\.{0,2}(?:/|\Z))/[A-Za-z0-9/_.@+-]+")
+REMOTE = re.compile("git@|ssh://|git://|https?://")
+LEAST = {"start_timeout": 1, "settle_time": 0, "drain_timeout": 1, "watchdog": 2}  # seconds
+LEAST_TASKS = 16
+# What a killed removal may have left.
+OWN = {"venvs", "static", "static.partial", "current", "releases.jsonl"}
+
+
+def above(path):
+    """A path and all folders above it, from the top."""
+    return [*reversed([str(one) for one in PurePosixPath(path).parents]), path]
+
+
+def no_folders(paths, found):
+    """Those of the paths that lead to no folder. What a link leads to is not asked here."""
+    return [path for path in paths if found[path]["kind"] not in ("folder", "link")]
+
+
+def replaceable(paths, found):
+    """Why somebody but root could replace a folder of these, each as half a sentence.
+
+    While systemd opens a folder for the program, whoever may write above it could put a link in its place.
+    """
+    bad = []
+    for path in paths:
+        for one in above(path):
+            if found[one]["kind"] == "link":
+                bad.append(f"{path} has a link in it ({one})")
+            elif one != path and (found[one]["owner"] != 0 or found[one]["mode"] & 0o022):
+                bad.append(f"{path} lies below {one}, which others than root may write")
+            else:
+                continue
+            break
+    return bad
+
+
+class App:
+    """One app. variables: name, without the role's, to value. others: ports of the other apps."""
+
+    def __init__(self, variables, others, host):
+        self.is_ = variables
+        self.others, self.host = others, host
+        self.name = variables["name"]
+        self.present = variables["state"] == "present"
+        self.ports = [int(one) for one in variables["ports"]]
+        paths = variables["sandbox"].get("writable_paths", [])
+        self.paths = [path for path in paths if WRITABLE.fullmatch(path)]
+
+    def refusals(self):
+        """A sentence for each value that can't be meant."""
+        if not NAME.fullmatch(self.name):
+            yield (
+                f"tornado_app_name: '{self.name}' can't name units and an account. Take 2 to 24 small letters, "
+                "digits and dashes, a letter first, and not -worker at the end."
+            )
+        yield from self.about_ports()
+        yield from self.about_start()
+        yield from self.about_limits()
+        yield from self.about_source()
+
+    def about_ports(self):
+        """Where it listens."""
+        if not all(1 <= one <= 65535 for one in self.ports):
+            yield (
+                f"tornado_app_ports: {listed(self.ports)} has a port out of range. Ports go from 1 to 65535."
+            )
+        if again := twice(self.ports + self.others):
+            yield f"tornado_app_ports: {listed(again)} is given twice. Each port runs one instance."
+        if not self.ports and self.present:
+            yield "tornado_app_ports: the list is empty. Give at least one port, or tornado_app_state: absent."
+
+    def about_start(self):
+        """What is started, and what it is told."""
+        if not MAIN.fullmatch(self.is_["main"]):
+            yield (
+                f"tornado_app_main: '{self.is_['main']}' can't be started. Give a script (hello.py), or -m and a "
+                "package (-m hello)."
+            )
+        if taken := [one for one in self.is_["arguments"] if one.startswith("--port")]:
+            yield (
+                f"tornado_app_arguments: {listed(taken)} is given by the role. List the ports in tornado_app_ports."
+            )
+        names = [*self.is_["environment"], *self.is_["secrets"]]
+        if bad := [one for one in names if not VARIABLE.fullmatch(one)]:
+            yield (
+                f"tornado_app_environment, tornado_app_secrets: {listed(bad)} is no name. Names are letters, digits "
+                "and underscores, a letter first."
+            )
+        static = self.is_["static"]
+        if not all(PART.fullmatch(part) and part not in (".", "..") for part in static.split("/")):
+            yield (
+                f"tornado_app_static: '{static}' won't do. Give a folder inside the source, as static or web/dist."
+            )
+        if not HEALTH.fullmatch(self.is_["health_path"]):
+            yield (
+                f"tornado_app_health_path: '{self.is_['health_path']}' is no path. It starts with / and holds no "
+                "space."
+            )
+
+    def about_limits(self):
+        """How long it may take, and what it may use."""
+        for name, least in LEAST.items():
+            seconds = int(self.is_[name])
+            if seconds < least and not (name == "watchdog" and seconds == 0):
+                never = ", or 0 for never" * (name == "watchdog")
+                yield f"tornado_app_{name}: {seconds} is too short. Give whole seconds, at least {least}{never}."
+        memory, cpu, tasks = self.is_["memory_max"], int(self.is_["cpu_max"]), int(self.is_["tasks_max"])
+        if not MEMORY.fullmatch(memory):
+            yield (
+                f"tornado_app_memory_max: '{memory}' is no amount. Write a number and K, M, G or T, as 512M."
+            )
+        if cpu < 0 or tasks < LEAST_TASKS:
+            yield (
+                f"tornado_app_cpu_max, tornado_app_tasks_max: {cpu} and {tasks} won't do. Give percent of a "
+                f"processor from 0 (no limit) on, and at least {LEAST_TASKS} tasks."
+            )
+        devices = self.is_["sandbox"].get("devices", [])
+        bad = [one for one in devices if not DEVICE.fullmatch(one)]
+        bad += [one for one in self.is_["sandbox"].get("writable_paths", []) if one not in self.paths]
+        if bad:
+            yield (
+                f"tornado_app_sandbox: {listed(bad)} won't do. Give devices below /dev and absolute paths, "
+                r"without spaces, quotes and any of : % $ \."
+            )
+        if int(self.is_["keep_releases"]) < 1:
+            yield (
+                f"tornado_app_keep_releases: {self.is_['keep_releases']} is too few. The current release is one "
+                "of them."
+            )
+
+    def about_source(self):
+        """Where it comes from. An address may hold a password, which no sentence shows."""
+        if not self.present:
+            return
+        source, wheels, version = (self.is_[name] for name in ("source", "wheels", "version"))
+        local = not REMOTE.match(source)
+        given = [source] * local + [wheels] * bool(wheels)
+        missing = [one for one in map(os.path.expanduser, given) if not os.path.exists(one)]
+        if missing:
+            shown = [re.sub("://[^/]*@", "://", one) for one in missing]
+            yield (
+                f"tornado_app_source, tornado_app_wheels: {listed(shown)} does not exist on the controller. "
+                "Give a path that does (or, for the source, a git address or an archive)."
+            )
+        folder = Path(source).expanduser()
+        # A repository without a working tree has its parts at the top.
+        git = (folder / "HEAD").is_file() or (folder / ".git").exists()
+        if version and local and folder.exists() and not git:
+            yield (
+                f"tornado_app_version: '{version}' says that {source} is a git repository, and it is none. "
+                "Leave the version out, or give the address of a repository."
+            )
+
+    def answers(self, found):
+        """A sentence for each value that can't be had on the host."""
+        ours = re.compile(f"tornado-{re.escape(self.name)}(-worker)?@")
+        mine = {str(one) for one in self.ports} if self.present else set()
+        bad = [
+            f"{number} is listened on by {who}"
+            for number, who in sorted(found["holders"].items())
+            if number in mine and not ours.match(who)
+        ]
+        if bad:
+            yield (
+                f"tornado_app_ports: {listed(bad)} on {self.host}. Give {self.name} other ports, or end what "
+                "listens there first."
+            )
+        if missing := no_folders(self.paths, found["paths"]):
+            yield (
+                f"tornado_app_sandbox: {listed(missing)} is no folder on {self.host}. Make the folders of "
+                f"writable_paths first, writable for tornado-{self.name}."
+            )
+        if bad := replaceable(self.paths, found["paths"]):
+            yield (
+                f"tornado_app_sandbox: {listed(bad)} on {self.host}. Give folders whose path holds no link, and "
+                "whose folders above are root's and writable for root alone."
+            )
+        there = found["folders"].get(self.home, [])
+        if there and "releases" not in there and not set(there) <= OWN:
+            yield (
+                f"tornado_app_name: '{self.name}' would have {self.home} on {self.host}, which holds "
+                f"{listed(there[:3])} of somebody else. Take another name, or move that away."
+            )
+
+    @property
+    def home(self):
+        """The app's folder."""
+        return f"/srv/{self.name}"
+
+
+class Inputs:
+    """variables: name to value. run: what is known of the run, see the action C(inputs)."""
+
+    def __init__(self, variables, run):
+        self.variables, self.run = variables, run
+        self.all = variables["tornado_app_apps"]
+        self.named = variables["tornado_app_name"]
+        selected = (
+            [one for one in self.all if not self.named or one["name"] == self.named] if self.all else [{}]
+        )
+        self.apps = [self.app(entry) for entry in selected]
+
+    def app(self, entry):
+        """One app, by its entry in tornado_app_apps."""
+        values = self.run.values(__tornado_app_entry=entry)
+        values = {name.removeprefix("tornado_app_"): value for name, value in values.items()}
+        others = [one for one in self.all if one["name"] != values["name"]]
+        return App(values, [int(port) for one in others for port in one.get("ports", PORTS)], self.run.host)
+
+    def refusals(self):
+        """A sentence for each value that can't be meant."""
+        names = [one["name"] for one in self.all]
+        if twice(names):
+            yield f"tornado_app_apps: a name is given twice ({listed(names)}). Each app has its own."
+        version = self.variables["tornado_app_version"]
+        if not self.apps:
+            yield (
+                f"tornado_app_name: there is no app '{self.named}'. Say which one with tornado_app_name: "
+                f"{listed(names)}."
+            )
+        elif len(self.apps) > 1 and version:
+            yield (
+                f"tornado_app_version: '{version}' fits one app only, and this host has several. "
+                f"Say which one with tornado_app_name: {listed(names)}."
+            )
+        for app in self.apps:
+            yield from app.refusals()
+
+    def questions(self):
+        """What the host is asked, for the module C(look)."""
+        return {
+            "ports": self.listens(),
+            "addresses": ["127.0.0.1"],
+            "paths": sorted({one for app in self.apps for path in app.paths for one in above(path)}),
+            "folders": [app.home for app in self.apps if NAME.fullmatch(app.name)],
+        }
+
+    def answers(self, found):
+        """A sentence for each value that can't be had on the host."""
+        for app in self.apps:
+            yield from app.answers(found)
+
+    def listens(self):
+        """The ports that the apps will listen on."""
+        return sorted({port for app in self.apps if app.present for port in app.ports})

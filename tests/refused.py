@@ -1,0 +1,259 @@
+"""Inputs that are refused, each with the sentence that says why: for the fast tests, and on a host."""
+
+SITE = {"names": ["www.example.org"], "upstreams": ["127.0.0.1:8000"]}
+GUARDED = {"allow": ["192.0.2.0/24"]}
+
+
+def sites(*changes):
+    """The variable with a good site for each of the changes, changed."""
+    return {"nginx_proxy_sites": [{**SITE, **change} for change in changes]}
+
+
+REFUSED = {
+    "a port twice": (
+        {"tornado_app_ports": [8000, 8001, 8000]},
+        "tornado_app_ports: 8000 is given twice. Each port runs one instance.",
+    ),
+    "a port of two apps": (
+        {"tornado_app_apps": [{"name": "one", "ports": [8000]}, {"name": "two", "ports": [8000]}]},
+        "tornado_app_ports: 8000 is given twice. Each port runs one instance.",
+    ),
+    "a port out of range": (
+        {"tornado_app_ports": [8000, 65536]},
+        "tornado_app_ports: 8000, 65536 has a port out of range. Ports go from 1 to 65535.",
+    ),
+    "no port": ({"tornado_app_ports": []}, "tornado_app_ports: the list is empty. Give at least one port"),
+    "a name that is no unit name": (
+        {"tornado_app_name": "My App"},
+        "tornado_app_name: 'My App' can't name units and an account. Take 2 to 24 small letters",
+    ),
+    "two apps of one name": (
+        {"tornado_app_apps": [{"name": "one"}, {"name": "one"}]},
+        "tornado_app_apps: a name is given twice (one, one). Each app has its own.",
+    ),
+    "an app that nobody knows": (
+        {"tornado_app_apps": [{"name": "one"}], "tornado_app_name": "two"},
+        "tornado_app_name: there is no app 'two'. Say which one with tornado_app_name: one.",
+    ),
+    "a source that does not exist": (
+        {"tornado_app_source": "/no/such/folder"},
+        "/no/such/folder does not exist on the controller. Give a path that does",
+    ),
+    "a main that can't be started": (
+        {"tornado_app_main": "hello"},
+        "tornado_app_main: 'hello' can't be started. Give a script (hello.py), or -m and a package",
+    ),
+    "a port among the arguments": (
+        {"tornado_app_arguments": ["--port=9"]},
+        "tornado_app_arguments: --port=9 is given by the role. List the ports in tornado_app_ports.",
+    ),
+    "an environment variable without a name": (
+        {"tornado_app_environment": {"MY-MOOD": "x"}},
+        "tornado_app_environment, tornado_app_secrets: MY-MOOD is no name.",
+    ),
+    "static files from elsewhere": (
+        {"tornado_app_static": "../static"},
+        "tornado_app_static: '../static' won't do. Give a folder inside the source, as static or web/dist.",
+    ),
+    "a health path that is none": (
+        {"tornado_app_health_path": "well"},
+        "tornado_app_health_path: 'well' is no path. It starts with / and holds no space.",
+    ),
+    "no time to drain": (
+        {"tornado_app_drain_timeout": 0},
+        "tornado_app_drain_timeout: 0 is too short. Give whole seconds, at least 1.",
+    ),
+    "a watchdog that bites at once": (
+        {"tornado_app_watchdog": 1},
+        "tornado_app_watchdog: 1 is too short. Give whole seconds, at least 2, or 0 for never.",
+    ),
+    "a memory limit that is none": (
+        {"tornado_app_memory_max": "much"},
+        "tornado_app_memory_max: 'much' is no amount. Write a number and K, M, G or T, as 512M.",
+    ),
+    "a device that is none": (
+        {"tornado_app_sandbox": {"devices": ["/etc/passwd"]}},
+        "tornado_app_sandbox: /etc/passwd won't do. Give devices below /dev",
+    ),
+    "a folder that is not there": (
+        {"tornado_app_sandbox": {"writable_paths": ["/srv/nowhere", "/etc/passwd"]}},
+        "tornado_app_sandbox: /srv/nowhere, /etc/passwd is no folder on ",
+    ),
+    "too few tasks to run": (
+        {"tornado_app_tasks_max": 1},
+        "tornado_app_cpu_max, tornado_app_tasks_max: 0 and 1 won't do.",
+    ),
+    "no release kept": (
+        {"tornado_app_keep_releases": 0},
+        "tornado_app_keep_releases: 0 is too few. The current release is one of them.",
+    ),
+    "a misspelt variable of the app": (
+        {"tornado_app_port": [8000]},
+        "tornado_app_port: no such variable. Is it tornado_app_ports?",
+    ),
+    "a misspelt variable of the proxy": (
+        {"nginx_proxy_site": []},
+        "nginx_proxy_site: no such variable. Is it nginx_proxy_sites?",
+    ),
+    "two sites with one name": (
+        sites({}, {"names": ["example.org", "www.example.org"]}),
+        "nginx_proxy_sites: www.example.org stands in two sites",
+    ),
+    "a path of kept answers that is none": (
+        sites({"cache": ["/news; return 200"]}),
+        "nginx_proxy_sites: '/news; return 200' can't be a path of access, cache or maintenance.",
+    ),
+    "a size of the cache that is none": (
+        {"nginx_proxy_cache_size": "a lot"},
+        "nginx_proxy_cache_size: 'a lot' won't do. Give a number with m or g.",
+    ),
+    "a site that would go round in a circle": (
+        sites({"upstreams": ["127.0.0.1:443"]}),
+        "nginx_proxy_sites: 127.0.0.1:443 is nginx itself, so requests would go round in a circle.",
+    ),
+    "a socket that nginx can't see": (
+        sites({"upstreams": ["unix:/tmp/app.sock"]}),
+        "nginx_proxy_sites: 'unix:/tmp/app.sock' is out of sight, since nginx has a /tmp of its own.",
+    ),
+    "a name that would break out of the configuration": (
+        sites({"names": ["a; return 200;"]}),
+        "nginx_proxy_sites: 'a; return 200;' can't be the name of a site.",
+    ),
+    "a header that would break out of the configuration": (
+        sites({"headers": {"X-Mood": 'calm"; return 200 "'}}),
+        """nginx_proxy_sites: headers: 'X-Mood' can't be sent.""",
+    ),
+    "a header that hsts is for": (
+        sites({"headers": {"Strict-Transport-Security": "max-age=1"}}),
+        "nginx_proxy_sites: headers: 'Strict-Transport-Security' can't be sent.",
+    ),
+    "a network that is none": (
+        sites({"access": [{"path": "/admin", "allow": ["10.0.0.0/33"]}]}),
+        "nginx_proxy_sites: allow: '10.0.0.0/33' is no network. Give addresses or networks, as 192.0.2.7,",
+    ),
+    "two rules for one path": (
+        sites({"access": [{"path": "/admin", **GUARDED}, {"path": "/admin/", **GUARDED}]}),
+        "nginx_proxy_sites: access: www.example.org has two rules for one path (/admin, /admin).",
+    ),
+    "users that are nowhere": (
+        sites({"access": [{"path": "/", "users_file": "/no/such/users"}]}),
+        "nginx_proxy_sites: users_file: /no/such/users does not exist on the controller, or has a line",
+    ),
+    "a maintenance page that is nowhere": (
+        sites({"maintenance": {"page": "/no/such.html"}}),
+        "nginx_proxy_sites: maintenance: /no/such.html does not exist on the controller",
+    ),
+    "a limit that is none": (
+        {"nginx_proxy_limits": {"header_size": "huge"}},
+        "nginx_proxy_limits.header_size: 'huge' won't do. Give bytes (1000 to 999999), or a number with k.",
+    ),
+    "a balancer that is none": (
+        {"nginx_proxy_trusted_proxies": ["balancer"]},
+        "nginx_proxy_trusted_proxies: 'balancer' is no network.",
+    ),
+    "a log that nobody rotates": (
+        {"nginx_proxy_error_log": "/var/log/error.log"},
+        "nginx_proxy_error_log: '/var/log/error.log' won't do. Give a file /var/log/nginx/NAME.log",
+    ),
+    "a certificate without its key": (
+        sites({"tls": "provided", "certificate": "site.pem"}),
+        "With tls: provided give both files",
+    ),
+    "a certificate that does not exist": (
+        sites({"tls": "provided", "certificate": "/no/such.pem", "certificate_key": "/no/such.key"}),
+        "nginx_proxy_sites: /no/such.pem does not exist on the controller",
+    ),
+    "a wildcard from an ACME server": (
+        sites({"tls": "acme", "names": ["www.example.org", "*.example.org", "192.0.2.1"]}),
+        "nginx_proxy_sites: *.example.org, 192.0.2.1 can't have tls: acme, since wildcards and addresses",
+    ),
+    "an ACME server without https": (
+        {**sites({"tls": "acme"}), "nginx_proxy_acme": {"directory": "http://ca.example.org"}},
+        "nginx_proxy_acme: directory: 'http://ca.example.org' won't do. Give the https URL",
+    ),
+    "a file of CAs that is not there": (
+        {**sites({"tls": "acme"}), "nginx_proxy_acme": {"ca_bundle": "/no/such.pem"}},
+        "nginx_proxy_acme: ca_bundle: /no/such.pem is no file on ",
+    ),
+    "one port for http and https": (
+        {"nginx_proxy_http_port": 443},
+        "443 and 443 won't do. Give two different ports from 1 to 65535.",
+    ),
+    "all that is mistyped, at once": (
+        {"tornado_app_ports": "8000,8001", "tornado_app_version": 1.10, "torando_app_main": "x.py"},
+        "torando_app_main: nothing reads this variable. Is it tornado_app_main? tornado_app_version: 1.1 is "
+        "a number. Write it in quotes, as text. tornado_app_ports: '8000,8001' is no list. Give one",
+    ),
+    "a variable that is made of nothing": (
+        {"tornado_app_name": "{{ chat_name }}"},
+        "tornado_app_name: can't be read, 'chat_name' is undefined. Correct what it is made of.",
+    ),
+    "a port of the host's own": (
+        {"tornado_app_ports": [22]},
+        "tornado_app_ports: 22 is listened on by ssh.service on ",
+    ),
+    "a port of nginx's for the app": (
+        {"tornado_app_ports": [80, 8001], "nginx_proxy_sites": []},
+        "tornado_app_ports: 80 is nginx's or Redis's on ",
+    ),
+    "a port of another's for nginx": (
+        {"nginx_proxy_http_port": 22},
+        "nginx_proxy_http_port, nginx_proxy_https_port: 22 is listened on by ssh.service on ",
+    ),
+    "a port of another's for Redis": (
+        {"redis_server_port": 22},
+        "redis_server_port: 22 is listened on by ssh.service on ",
+    ),
+    "a version of a folder": (
+        {"tornado_app_version": "v2", "tornado_app_source": "/usr/share"},
+        "tornado_app_version: 'v2' says that /usr/share is a git repository, and it is none.",
+    ),
+    "a name whose folder is another's": (
+        {"tornado_app_name": "pictures"},
+        "tornado_app_name: 'pictures' would have /srv/pictures on ",
+    ),
+    "an app to remove that never was one": (
+        {"tornado_app_name": "pictures", "tornado_app_state": "absent"},
+        "which holds of-the-cat.jpg of somebody else. Take another name, or move that away.",
+    ),
+    "a folder below one of somebody else": (
+        {"tornado_app_sandbox": {"writable_paths": ["/srv/theirs/below"]}},
+        "tornado_app_sandbox: /srv/theirs/below lies below /srv/theirs, which others than root may write on ",
+    ),
+    "a folder below one that everybody may write": (
+        {"tornado_app_sandbox": {"writable_paths": ["/var/tmp/below"]}},
+        "tornado_app_sandbox: /var/tmp/below lies below /var/tmp, which others than root may write on ",
+    ),
+    "a folder behind a link": (
+        {"tornado_app_sandbox": {"writable_paths": ["/srv/link/below"]}},
+        "tornado_app_sandbox: /srv/link/below has a link in it (/srv/link) on ",
+    ),
+    "a folder that is a link": (
+        {"tornado_app_sandbox": {"writable_paths": ["/srv/link"]}},
+        "tornado_app_sandbox: /srv/link has a link in it (/srv/link) on ",
+    ),
+    "a folder by a way back": (
+        {"tornado_app_sandbox": {"writable_paths": ["/srv/theirs/../data"]}},
+        "tornado_app_sandbox: /srv/theirs/../data won't do.",
+    ),
+    "an upstream twice": (
+        sites({"upstreams": ["127.0.0.1:8000", "127.0.0.1:8000"]}),
+        "nginx_proxy_sites: www.example.org has 127.0.0.1:8000 twice.",
+    ),
+    "a rule that guards nothing": (
+        sites({"access": [{"path": "/admin"}]}),
+        "nginx_proxy_sites: access: /admin of www.example.org lets everybody in.",
+    ),
+    "a rule for all the world": (
+        sites({"access": [{"path": "/admin", "allow": ["0.0.0.0/0"]}]}),
+        "nginx_proxy_sites: access: /admin of www.example.org lets everybody in.",
+    ),
+    "a rule for what no address looks like": (
+        sites({"access": [{"path": "/admin/*", **GUARDED}, {"path": "/a/../b", **GUARDED}]}),
+        "nginx_proxy_sites: '/admin/*', '/a/../b' matches no address that nginx sees.",
+    ),
+    "a public CA's certificate for localhost": (
+        sites({"tls": "acme", "names": ["localhost", "www.example.org", "shop.internal"]}),
+        "nginx_proxy_sites: localhost, shop.internal can't have tls: acme, since no public CA",
+    ),
+}

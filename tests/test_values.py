@@ -1,0 +1,185 @@
+"""Values that can't be meant are refused together, each in one sentence; the host is not needed for it."""
+
+from importlib import import_module
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible_collections.tornadoes.tornadoes.plugins.action.inputs import Run
+from refused import REFUSED, sites
+from rendering import ROOT, role_variables, trusted
+
+ROLES = ("tornado_app", "nginx_proxy", "redis_server")
+UTILS = "ansible_collections.tornadoes.tornadoes.plugins.plugin_utils"
+# Whether these are meant is seen on the host, in the scenario "invalid".
+ON_THE_HOST = (
+    "folder",
+    "misspelt",
+    "mistyped",
+    "of CAs",
+    "host's own",
+    "of nginx's",
+    "of another's",
+    "never was one",
+    "that is a link",
+)
+SECRET = "S3CR3T"
+
+
+def inputs(role, **given):
+    """The role's inputs with these variables on a host that has no facts, and what their types say."""
+    variables = {**role_variables(role, **trusted(given)), "inventory_hostname": "www1", "ansible_facts": {}}
+    run = Run(ROOT / "roles" / role, DataLoader(), role_variables(role), variables)
+    run.types()
+    return import_module(f"{UTILS}.{role}").Inputs(run.values(), run), run.refused
+
+
+def said(role, **given):
+    """All that is said of the values."""
+    return list(inputs(role, **given)[0].refusals())
+
+
+@pytest.mark.parametrize("case", [case for case in REFUSED if not any(word in case for word in ON_THE_HOST)])
+def test_what_is_refused_is_refused_in_its_sentence_alone(case):
+    given, sentence = REFUSED[case]
+    found = []
+    for role in ROLES:
+        checked, mistyped = inputs(role, **given)
+        found += [one for problems in mistyped.values() for one in problems] or checked.refusals()
+    # Of two files or two apps alike.
+    assert sentence in found[0]
+    assert len({one.split(" ")[0] for one in found}) == 1
+    assert len(found) <= 2
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_defaults_are_taken(role):
+    assert said(role) == []
+
+
+def test_all_that_is_wrong_is_said_at_once():
+    found = said(
+        "tornado_app",
+        tornado_app_ports=[8000, 8000, 70000],
+        tornado_app_main="hello",
+        tornado_app_static="../static",
+        tornado_app_tasks_max=1,
+        tornado_app_name="My App",
+    )
+    assert [one.split(":")[0] for one in found] == [
+        "tornado_app_name",
+        "tornado_app_ports",
+        "tornado_app_ports",
+        "tornado_app_main",
+        "tornado_app_static",
+        "tornado_app_cpu_max, tornado_app_tasks_max",
+    ]
+
+
+def test_a_type_that_is_wrong_hides_no_other_value():
+    checked, mistyped = inputs("tornado_app", tornado_app_ports="8000", tornado_app_main="hello")
+    assert list(mistyped) == ["tornado_app_ports"]
+    assert "tornado_app_main: 'hello' can't be started" in "".join(checked.refusals())
+
+
+NETWORKS = {
+    "10.0.0.0/8": True,
+    "192.0.2.7": True,
+    "2001:db8::/32": True,
+    "2001:DB8::/32": True,
+    "::/0": True,
+    "::::": False,
+    "12345::": False,
+    "10.0.0.0/33": False,
+    "10.0.0.0/08": False,
+    "10.0.0.0/255.0.0.0": False,
+    "10.0.0": False,
+    "fe80::1%eth0": False,
+    "10.0.0.0/8\n": False,
+    "10.0.0.0/": False,
+    "all": False,
+    "": False,
+}
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_networks_are_what_nginx_takes_for_them(network):
+    assert (said("nginx_proxy", nginx_proxy_trusted_proxies=[network]) == []) == NETWORKS[network]
+
+
+UPSTREAMS = {
+    "127.0.0.1:8000": True,
+    "app_1.example.org:8000": True,
+    "[::1]:8000": True,
+    "unix:/run/app/a.sock": True,
+    "127.0.0.1": False,
+    "127.0.0.1:0": False,
+    "127.0.0.1:65536": False,
+    "127.0.0.1:08000": False,
+    "::1:8000": False,
+    "[::g]:8000": False,
+    "[127.0.0.1]:8000": False,
+    "unix:app.sock": False,
+    "unix:/run/a.sock:/x": False,
+    "http://127.0.0.1:8000": False,
+    "127.0.0.1:8000;": False,
+    "127.0.0.1:8000\n": False,
+}
+
+
+@pytest.mark.parametrize("upstream", UPSTREAMS)
+def test_upstreams_are_what_nginx_takes_for_them(upstream):
+    assert (said("nginx_proxy", **sites({"upstreams": [upstream]})) == []) == UPSTREAMS[upstream]
+
+
+NAMES = {
+    "www.example.org": True,
+    "*.example.org": True,
+    "localhost": True,
+    "192.0.2.7": True,
+    "2001:db8::1": True,
+    "xn--bcher-kva.example": True,
+    "WWW.example.org": False,
+    "2001:DB8::1": False,
+    "www.example.org:443": False,
+    "example..org": False,
+    "-a.example.org": False,
+    "300.1.1.1": False,
+    "1.2.3": False,
+    "a.*.example.org": False,
+    "www.example.org\n": False,
+    "": False,
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_of_sites_are_those_of_hosts_and_addresses(name):
+    assert (said("nginx_proxy", **sites({"names": [name]})) == []) == NAMES[name]
+
+
+@pytest.mark.parametrize(
+    ("address", "known"),
+    [
+        (f"http://bob:{SECRET}@127.0.0.1/chat.tar.gz", True),
+        (f"ssh://bob:{SECRET}@127.0.0.1/chat.git", True),
+        (f"ftp://bob:{SECRET}@127.0.0.1/chat.tar.gz", False),
+    ],
+)
+def test_the_password_in_an_address_is_in_no_sentence(address, known):
+    sentences = "".join(said("tornado_app", tornado_app_source=address))
+    assert SECRET not in sentences
+    assert ("127.0.0.1/chat.tar.gz does not exist on the controller" in sentences) != known
+
+
+def test_what_is_not_there_is_named(tmp_path):
+    [sentence] = said(
+        "tornado_app", tornado_app_source="/no/such/source", tornado_app_wheels="/no/such/wheels"
+    )
+    assert "/no/such/source, /no/such/wheels does not exist on the controller" in sentence
+    assert said("tornado_app", tornado_app_source=str(tmp_path)) == []
+
+
+def test_no_password_of_a_user_is_in_a_sentence():
+    users = [{"name": "chat", "password": SECRET}, {"name": "My Chat", "password": SECRET, "keys": ['a"b']}]
+    sentences = said("redis_server", redis_server_users=users)
+    assert len(sentences) == 3
+    assert SECRET not in "".join(sentences)
