@@ -128,6 +128,21 @@ def test_a_second_swap_at_the_same_time_is_refused(serving):
         assert serving.tell(channel, do="commit")["ok"]
 
 
+def test_a_port_is_opened_when_whoever_has_just_closed_it_has_let_go(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+        command = ["/usr/bin/python3", "-SEs", FILES / "keeper/keeper.py", "free", str(port)]
+        with subprocess.Popen(command) as waits:
+            time.sleep(0.5)
+            assert waits.poll() is None
+            held.close()
+            assert waits.wait(5) == 0
+    # Who keeps it is systemd's to name.
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+        assert subprocess.run([*command[:-1], str(port)], timeout=20, check=False).returncode == 0
+
+
 def test_a_keeper_that_is_slow_to_answer_costs_no_release(tmp_path):
     """The keeper is the test: on a busy host the real one has had its process wait for ten seconds."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
@@ -305,7 +320,7 @@ def test_a_port_whose_release_never_starts_takes_another(port):
 
 
 class Hammer:
-    """Asks without a pause on one kept connection, half of it POST, and never again."""
+    """Asks without a pause on one keep-alive connection, half of it POST, and never again."""
 
     def __init__(self, port):
         self.port, self.going = port, True

@@ -24,12 +24,14 @@ import json
 import os
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import systemd
 
 SO_ATTACH_FILTER = 26  # socket(7); no name in Python
+MOMENT = 2.0  # seconds that a child of systemd may hold a port that it has closed
 
 
 def listening(path: str, mode: int) -> socket.socket:
@@ -121,6 +123,20 @@ def sweep(app: str, port: int, _runtime: str) -> int:
     """After a stop: end what a keeper has left that could not end it itself."""
     if jobs().get(f"{app}@{port}.service") == "stop":
         systemd.end(systemd.loaded(f"{app}-worker@{port}-*"))
+    return 0
+
+
+def free(port: int) -> int:
+    """Before the port's socket is opened: wait until nobody has it any more, for a moment."""
+    end = time.monotonic() + MOMENT
+    while time.monotonic() < end:
+        with socket.socket() as test:
+            test.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                test.bind(("127.0.0.1", port))
+                break
+            except OSError:
+                time.sleep(0.01)
     return 0
 
 

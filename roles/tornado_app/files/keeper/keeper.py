@@ -5,6 +5,7 @@
     keeper.py reload PORT   ExecReload: one swap to the release that "current" names
     keeper.py stop PORT     ExecStop: tell a restart from a stop
     keeper.py sweep PORT    ExecStopPost: after a stop, end what is left of the program
+    keeper.py free PORT     ExecStartPre of the socket: wait until nobody has the port any more
 
 systemd holds the listening socket. The keeper starts the app's process with it, starts
 the next one beside it, lets that one accept once it has proven itself, and drains the
@@ -29,7 +30,7 @@ from typing import Any
 
 import systemd
 from child import DRAINING, ENDED, GRACE, PROVEN, SERVING, STARTING, Child
-from commands import Client, listening, peer, reload, stop, sweep
+from commands import Client, free, listening, peer, reload, stop, sweep
 from ports import Ports
 from systemd import Manager, inherited, open_up, unhurried
 from words import Message, Wild
@@ -596,6 +597,8 @@ def serve(home: str, port: int, runtime: str) -> None:
 def main() -> int:
     """systemd calls this."""
     verb, port = sys.argv[1], int(sys.argv[2])
+    if verb == "free":
+        return free(port)
     home = os.path.dirname(os.path.dirname(os.path.abspath(sys.argv[0])))
     runtime = os.environ["RUNTIME_DIRECTORY"]
     if verb == "serve":
