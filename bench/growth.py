@@ -1,4 +1,4 @@
-"""What more ports, more sites and more kept connections cost: nothing should grow worse than linearly."""
+"""What more ports, sites and keep-alive connections cost: nothing should grow worse than linearly."""
 
 import json
 import sys

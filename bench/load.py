@@ -499,7 +499,7 @@ class Load:
         return None if last else connection, answer
 
     async def kept(self, ready):
-        """One of the kept connections; they share one schedule."""
+        """One of the keep-alive connections; they share one schedule."""
         connection = None
         with contextlib.suppress(OSError):  # Then the first request fails.
             async with asyncio.timeout(self.options.timeout):
@@ -823,7 +823,7 @@ def arguments(words):
     add("--report", metavar="FILE", help="write the report there (default: stdout)")
     kinds = parser.add_argument_group("kinds of traffic, 0 for none")
     add = kinds.add_argument
-    add("--rate", type=number, default=300, help="requests a second on kept connections (%(default)s)")
+    add("--rate", type=number, default=300, help="requests a second on keep-alive connections (%(default)s)")
     add("--connections", type=count, default=16, help="how many of those (%(default)s)")
     add("--new", type=number, default=10, help="a second, on a new connection each (%(default)s)")
     add("--slow-posts", type=count, default=20, help="POST /slow under way at all times (%(default)s)")

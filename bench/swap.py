@@ -207,7 +207,7 @@ def measure_naive(offsets, seconds):
 
 
 def longest(report, quantile):
-    """A quantile of the requests on kept connections: of get or of post, whichever is longer."""
+    """A quantile of the requests on keep-alive connections: of get or of post, whichever is longer."""
     found = [report["kinds"][kind]["latency"][quantile] for kind in ("get", "post")]
     return max((value for value in found if value is not None), default=None)
 

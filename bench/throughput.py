@@ -1,4 +1,4 @@
-"""GET / on kept connections: the tutorial's way beside Tornadoes, http and https, few and many clients."""
+"""GET / on keep-alive connections: the tutorial's way beside Tornadoes, http and https, few and many."""
 
 import sys
 

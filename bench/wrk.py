@@ -17,7 +17,7 @@ def rate(url, clients, seconds):
 
 
 class Wrk:
-    """Some runs at once. urls: what each asks for. clients: kept connections in all. seconds: how long."""
+    """Some runs at once. urls: what each asks for. clients: connections in all. seconds: how long."""
 
     def __init__(self, urls, clients, seconds, threads=2):
         each = max(1, clients // len(urls))

@@ -99,7 +99,7 @@ REFUSED = {
         sites({}, {"names": ["example.org", "www.example.org"]}),
         "nginx_proxy_sites: www.example.org stands in two sites",
     ),
-    "a path of kept answers that is none": (
+    "a path of cached answers that is none": (
         sites({"cache": ["/news; return 200"]}),
         "nginx_proxy_sites: '/news; return 200' can't be a path of access, cache or maintenance.",
     ),

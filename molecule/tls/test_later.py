@@ -54,7 +54,7 @@ def test_while_the_ca_is_down_the_run_fails_at_its_end_and_says_why(without_ca):
     assert code != 0
     assert "late.example.test: https://localhost:14000/dir gave no certificate: " in output
     assert "It serves the one that it has, from CN=Private CA of tornadoes-tls, until 20" in output
-    prune, failure = output.index("PLAY [Remove what nobody uses any more]"), output.index("FAILED!")
+    prune, failure = output.index("PLAY [Remove unused ports and apps]"), output.index("FAILED!")
     assert prune < failure < output.index("PLAY RECAP")
     assert output.count("FAILED!") == 1
 

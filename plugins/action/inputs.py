@@ -111,16 +111,17 @@ class ActionModule(ActionBase):
         if self._task.args.get("values") and "tornado_app_apps" not in run.refused:
             inputs = import_module(f"ansible_collections.{COLLECTION}.plugins.plugin_utils.{role_path.name}")
             values = inputs.Inputs(run.values(), run)
-            refusals += self.about(values, run, refusals, task_vars)
+            refusals += self.about(values, run, refusals, task_vars, result)
             result["listens"] = values.listens()
         if refusals:
-            result.update(failed=True, msg="\n".join(dict.fromkeys(refusals)))
+            return {"failed": True, "msg": "\n".join(dict.fromkeys(refusals))}
         return result
 
-    def about(self, inputs, run, refusals, task_vars):
+    def about(self, inputs, run, refusals, task_vars, result):
         """Sentences about the values, and about what the host has for them.
 
         refusals: those of before. Where there are any, a host that can't be reached is no news.
+        result: gets the packages that are missing.
         """
         found = [*run.system(), *inputs.refusals()]
         try:
@@ -129,6 +130,7 @@ class ActionModule(ActionBase):
             if looked.get("failed"):
                 raise AnsibleError(looked.get("msg", "the host can't be looked at"))
             found += inputs.answers(looked)
+            result["missing"] = looked["missing"]
         except (AnsibleConnectionFailure, AnsibleError):
             if not refusals and not found:
                 raise

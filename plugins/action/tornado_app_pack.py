@@ -48,12 +48,19 @@ def sweep(folder):
 
 
 class ActionModule(ActionBase):
-    """Take the module's arguments, secrets among the settings; return what it returns, and the path."""
+    """Take the module's arguments, secrets among the settings; return what it returns, and the path.
+
+    C(remove) alone: the folder that an earlier call has returned, which goes.
+    """
 
     def run(self, tmp=None, task_vars=None):
         """Ansible calls this, in a process of its own for each task."""
         result = super().run(tmp, task_vars)
         words = dict(self._task.args)
+        if "remove" in words:
+            if os.path.basename(words["remove"]).startswith(PREFIX):
+                shutil.rmtree(words["remove"], ignore_errors=True)
+            return {**result, "changed": False}
         settings = dict(words["settings"])
         secrets = {name: str(value) for name, value in settings.pop("secrets", {}).items()}
         run = multiprocessing.parent_process().pid

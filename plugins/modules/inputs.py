@@ -24,6 +24,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+missing:
+  type: list
+  elements: str
+  returned: where values are looked at
+  description: Packages that the role needs and the host does not have.
 listens:
   type: list
   elements: int

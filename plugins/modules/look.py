@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""What a host has of what some inputs are about: listeners, paths, folders, sites."""
+"""What a host has of what some inputs are about: listeners, paths, folders, packages, units, nginx."""
 
 DOCUMENTATION = r"""
 ---
@@ -7,8 +7,8 @@ module: look
 short_description: Look at what a host has of what some inputs are about
 author: The Tornadoes authors
 description:
-  - Says who listens on some TCP ports, what some paths are, what some folders hold, and which sites of
-    the role C(nginx_proxy) there are.
+  - Says who listens on some TCP ports, what some paths are, what some folders hold, which packages are
+    missing, how units are, and what there is of nginx.
   - Follows no link, and changes nothing.
 options:
   ports: {type: list, elements: int, default: [], description: "TCP ports."}
@@ -19,7 +19,9 @@ options:
     description: "Addresses that are meant, besides listeners on all of them; empty is any."
   paths: {type: list, elements: str, default: [], description: "Absolute paths."}
   folders: {type: list, elements: str, default: [], description: "Absolute paths of folders."}
-  sites: {type: bool, default: false, description: "Whether the sites of C(nginx_proxy) are asked for."}
+  packages: {type: list, elements: str, default: [], description: "Names of Debian packages."}
+  units: {type: list, elements: str, default: [], description: "Names of systemd's units."}
+  nginx: {type: bool, default: false, description: "Whether nginx is asked for."}
 """
 
 EXAMPLES = r"""
@@ -43,17 +45,32 @@ folders:
   type: dict
   returned: always
   description: Folder to the names in it; empty where there is none.
+missing:
+  type: list
+  elements: str
+  returned: always
+  description: The packages that are not installed.
+active:
+  type: list
+  elements: str
+  returned: always
+  description: The units that are active, and enabled for the next boot.
 sites:
   type: list
   elements: str
   returned: always
-  description: Names of the sites' files.
+  description: Names of the files of the sites that the role C(nginx_proxy) has made.
+build:
+  type: str
+  returned: always
+  description: What nginx says of its version and build; empty where there is none.
 """
 
 import contextlib
 import json
 import os
 import stat
+import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -98,6 +115,28 @@ def sites():
     return sorted(found)
 
 
+def said(*words):
+    """All that a command says; empty where there is no such command."""
+    try:
+        return subprocess.run(
+            words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        ).stdout
+    except OSError:
+        return ""
+
+
+def installed(package):
+    """Whether dpkg says so of a package: needs neither python3-apt nor a package index."""
+    form = "--showformat=${db:Status-Status}\\n"
+    return "installed" in said("dpkg-query", "--show", form, "--", package).splitlines()
+
+
+def active(unit):
+    """Whether a unit is active, and enabled for the next boot."""
+    found = said("systemctl", "show", "--property=ActiveState,UnitFileState", unit).split()
+    return set(found) == {"ActiveState=active", "UnitFileState=enabled"}
+
+
 def main():
     """Ansible calls this."""
     texts = {"type": "list", "elements": "str", "default": []}
@@ -106,7 +145,9 @@ def main():
         "addresses": texts,
         "paths": texts,
         "folders": texts,
-        "sites": {"type": "bool", "default": False},
+        "packages": texts,
+        "units": texts,
+        "nginx": {"type": "bool", "default": False},
     }
     module = AnsibleModule(arguments, supports_check_mode=True)
     asked = module.params
@@ -115,7 +156,10 @@ def main():
         holders=holders(asked["ports"], asked["addresses"]),
         paths={path: what(path) for path in asked["paths"]},
         folders={path: names(path) for path in asked["folders"]},
-        sites=sites() if asked["sites"] else [],
+        missing=[package for package in asked["packages"] if not installed(package)],
+        active=[unit for unit in asked["units"] if active(unit)],
+        sites=sites() if asked["nginx"] else [],
+        build=said("/usr/sbin/nginx", "-V") if asked["nginx"] else "",
     )
 
 

@@ -50,6 +50,8 @@ RETURN = r"""
 release: {type: str, description: "Name of the release's folder."}
 foreign: {type: list, description: "Configuration files of others that nginx includes."}
 edited: {type: list, description: "Files of the role that somebody has changed by hand since the last run."}
+enabled: {type: bool, description: "Whether nginx starts at boot."}
+restart_needed: {type: bool, description: "Whether nginx runs since before its drop-in was written."}
 """
 
 import glob
@@ -160,12 +162,13 @@ def run(*words):
 
 def unit():
     """What systemd knows of nginx: whether it runs, its master, files to read."""
-    properties = "--property=ActiveState,MainPID,NeedDaemonReload,DropInPaths"
+    properties = "--property=ActiveState,MainPID,NeedDaemonReload,DropInPaths,UnitFileState"
     _code, text = run("systemctl", "show", "nginx", properties)
     found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     return {
         "runs": found.get("ActiveState") == "active",
         "master": found.get("MainPID", "0"),
+        "enabled": found.get("UnitFileState") == "enabled",
         # Debian 12's systemd does not notice the first file in a new folder by itself.
         "outdated": found.get("NeedDaemonReload") == "yes"
         or os.path.exists(DROP_IN) != (DROP_IN in found.get("DropInPaths", "").split()),
@@ -415,6 +418,12 @@ def swap(folder, files, origins, drop_in, port, group, more):
     forget(more)
 
 
+def restart_needed():
+    """Whether nginx runs since before its drop-in was written, whose sandbox it does not have."""
+    paths = ("/run/nginx.pid", DROP_IN)
+    return all(map(os.path.exists, paths)) and os.stat(paths[0]).st_mtime < os.stat(DROP_IN).st_mtime
+
+
 def forget(more):
     """Take away the marks, now that nginx has read everything."""
     for path in unread(more):
@@ -462,7 +471,7 @@ def main():
         "diff": differences({**was, DROP_IN: confined}, {**shown, DROP_IN: drop_in}),
     }
     if module.check_mode:
-        module.exit_json(**result)
+        module.exit_json(enabled=now["enabled"], restart_needed=restart_needed(), **result)
     try:
         if owed:
             group = pwd.getpwnam(module.params["user"]).pw_gid
@@ -472,7 +481,7 @@ def main():
         module.fail_json(msg=f"{str(error).rstrip('.')}. The old configuration stays in use.")
     for path in leftovers(folder):
         (os.unlink if os.path.islink(path) else shutil.rmtree)(path)
-    module.exit_json(**result)
+    module.exit_json(enabled=now["enabled"], restart_needed=restart_needed(), **result)
 
 
 if __name__ == "__main__":

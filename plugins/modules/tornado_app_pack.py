@@ -16,6 +16,7 @@ description:
     are none in the release; what they lead to is there instead.
   - Called by the action of the same name, which keeps the secrets to itself.
 options:
+  remove: {type: path, description: "For the action alone: the folder of an earlier call, which goes."}
   source: {type: str, required: true, description: "Directory, git address, or archive (file or URL)."}
   version: {type: str, default: "", description: "Branch, tag or commit; makes O(source) a git repository."}
   checksum: {type: str, default: "", description: "C(sha256:...) of an archive; required for a URL."}

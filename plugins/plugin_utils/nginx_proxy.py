@@ -377,8 +377,14 @@ class Inputs:
             "ports": [int(one) for one in asked if port(one)],
             "paths": [bundle]
             * bool(PATH.fullmatch(bundle) and any(one["tls"] == "acme" for one in self.present)),
-            "sites": True,
+            "packages": self.packages(tls),
+            "nginx": True,
         }
+
+    def packages(self, tls):
+        """What the sites need to be installed."""
+        acme = any(site["tls"] == "acme" for site in self.present)
+        return ["nginx", "logrotate", *["python3-cryptography"] * tls, *["certbot"] * acme]
 
     def answers(self, found):
         """A sentence for each value that can't be had on the host."""

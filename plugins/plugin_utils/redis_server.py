@@ -94,7 +94,7 @@ class Inputs:
     def questions(self):
         """What the host is asked, for the module C(look)."""
         addresses = [one for one in self.variables["redis_server_addresses"] if private(one)]
-        return {"ports": self.listens(), "addresses": addresses}
+        return {"ports": self.listens(), "addresses": addresses, "packages": ["redis-server"]}
 
     def answers(self, found):
         """A sentence for each value that can't be had on the host."""

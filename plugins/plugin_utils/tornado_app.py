@@ -61,6 +61,7 @@ class App:
         self.ports = [int(one) for one in variables["ports"]]
         paths = variables["sandbox"].get("writable_paths", [])
         self.paths = [path for path in paths if WRITABLE.fullmatch(path)]
+        self.packages = ["python3-venv", *variables["packages"]]
 
     def refusals(self):
         """A sentence for each value that can't be meant."""
@@ -248,6 +249,7 @@ class Inputs:
             "ports": self.listens(),
             "addresses": ["127.0.0.1"],
             "paths": sorted({one for app in self.apps for path in app.paths for one in above(path)}),
+            "packages": sorted({one for app in self.apps if app.present for one in app.packages}),
             "folders": [app.home for app in self.apps if NAME.fullmatch(app.name)],
         }
 

@@ -1,4 +1,4 @@
-"""Which kept answers are meant by an address."""
+"""Which cached answers are meant by an address."""
 
 import pytest
 from ansible_collections.tornadoes.tornadoes.plugins.modules import nginx_proxy_purge as purge
