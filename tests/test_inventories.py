@@ -237,3 +237,17 @@ def test_an_inventory_that_is_meant_so_is_taken(tmp_path, files):
     assert "Is it" not in output
     code, output = run(tmp_path, files, "--list-tasks", "-l", "all")
     assert (code, "no host is in a group" in output) == (0, False)
+
+
+@pytest.mark.parametrize("playbook", ["site.yml", "playbooks/deploy.yml"])
+def test_a_checkout_finds_its_own_parts_from_anywhere_and_without_its_ansible_cfg(tmp_path, playbook):
+    (tmp_path / "hosts.yml").write_text("tornado_app: {hosts: {a: }}")
+    command = [Path(sys.executable).parent / "ansible-playbook", "-i", "hosts.yml", ROOT / playbook]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    environment |= {"ANSIBLE_COLLECTIONS_PATH": str(tmp_path), "ANSIBLE_SSH_EXECUTABLE": "/bin/false"}
+    environment |= {"ANSIBLE_GATHERING": "explicit", "ANSIBLE_NOCOLOR": "1"}
+    words = ["-e", "tornado_app_port=8000"]
+    done = subprocess.run(
+        [*command, *words], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert "tornado_app_port: no such variable. Is it tornado_app_ports?" in done.stdout + done.stderr
