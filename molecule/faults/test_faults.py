@@ -67,7 +67,7 @@ PHASES = [
     "Unpack code and settings",
     "Install keeper, units and",
     "Swap the ports to the release",
-    "Remove old releases, their",
+    "Remove old releases and",
 ]
 
 
