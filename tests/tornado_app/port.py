@@ -164,10 +164,10 @@ class Port:
         channel.send(json.dumps(message).encode())
         return json.loads(channel.recv(65536))
 
-    def get(self, path="/"):
+    def get(self, path="/", timeout=10):
         """The body of an answer on a new connection; an error's status as a number."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.number}{path}", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.number}{path}", timeout=timeout) as answer:
                 return answer.read().decode()
         except urllib.error.HTTPError as problem:
             return problem.code

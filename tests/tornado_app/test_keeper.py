@@ -1,13 +1,16 @@
 """The keeper with real processes: who serves, who is refused, who takes over. No systemd."""
 
+import errno
 import importlib
 import json
 import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
+import types
 
 import pytest
 from port import FILES, ROOT
@@ -159,6 +162,35 @@ def test_a_keeper_that_is_slow_to_answer_costs_no_release(tmp_path):
             assert b"launcher.py" in worker.stderr.read()
 
 
+def test_a_process_comes_again_that_could_not_be_given_the_port(tmp_path, monkeypatch):
+    """The kernel has room for so many descriptors on their way, of all processes of an account."""
+    monkeypatch.syspath_prepend(str(FILES / "keeper"))
+    monkeypatch.delitem(sys.modules, "ports", raising=False)  # the tests have one of that name
+    module = importlib.import_module("keeper")
+    met = []
+    child = types.SimpleNamespace(state=module.STARTING, pidfd=-1, killed=False, unit="u", release="/r")
+    child.met = lambda channel, pid, unit: met.append((channel, pid))
+    keeper = module.Keeper.__new__(module.Keeper)
+    keeper.children, keeper.watch = lambda: [child], lambda child: None
+    keeper.workers, keeper.listener = module.listening(str(tmp_path / "8000.workers"), 0o600), socket.socket()
+    monkeypatch.setattr(module.systemd, "show", lambda _unit: {"MainPID": str(os.getpid())})
+    full = [OSError(errno.ETOOMANYREFS, "Too many references: cannot splice")]
+
+    def send_fds(*words, send=socket.send_fds):
+        if full:
+            raise full.pop()
+        return send(*words)
+
+    monkeypatch.setattr(module.socket, "send_fds", send_fds)
+    for answer in (b"", b'{"release": "/r"}'):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as worker:
+            worker.connect(str(tmp_path / "8000.workers"))
+            keeper.meet_workers()
+            data, handed, _flags, _address = socket.recv_fds(worker, 4096, 1)
+            assert (data, len(handed)) == (answer, bool(answer))
+    assert len(met) == 1
+
+
 def test_a_killed_process_is_replaced(serving):
     for _time in range(3):
         # 0 for the moment in which the keeper has not heard yet that the new one serves.
@@ -245,11 +277,11 @@ def test_the_next_keeper_ends_what_the_one_before_had_begun(serving):
 
 @pytest.mark.parametrize("word", ["retire", ""])
 def test_a_restart_swaps_the_process_without_a_gap(serving, word):
-    serving.add("patient", PROGRAM, drain_timeout=10)
+    serving.add("patient", PROGRAM, drain_timeout=30)
     assert serving.ask(do="swap", release="patient")["ok"]
     pid = serving.ask(do="status")["pid"]
     polls = []
-    poll = threading.Thread(target=lambda: polls.append(serving.get("/poll?seconds=9")))
+    poll = threading.Thread(target=lambda: polls.append(serving.get("/poll?seconds=25", timeout=40)))
     poll.start()
     with Hammer(serving) as hammer:
         # systemd leaves the word out where it stops a service in the middle of a reload.
@@ -258,7 +290,7 @@ def test_a_restart_swaps_the_process_without_a_gap(serving, word):
         # The new one does not wait for what the old one has in flight.
         assert polls == []
     assert status["pid"] not in (0, pid)
-    poll.join(15)
+    poll.join(40)
     assert f'"pid": {pid}' in polls[0]
     assert hammer.failures == []
     assert hammer.answers > 20

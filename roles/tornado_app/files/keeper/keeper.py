@@ -20,6 +20,7 @@ What it can be asked stands in commands.py.
 """
 
 import contextlib
+import json
 import os
 import selectors
 import signal
@@ -264,9 +265,11 @@ class Keeper:
                     channel.close()
                     continue
                 child, unit = awaited.pop(str(pid))
+                # First of all: where the kernel has no room for a descriptor on its way, it comes again.
+                words = json.dumps({"release": child.release}).encode()
+                socket.send_fds(channel, [words], [self.listener.fileno()])
                 child.met(channel, pid, unit)
                 self.watch(child)
-                child.send({"release": child.release}, self.listener)
 
     def silence(self, child: Child, now: float) -> None:
         """End a process that can't be believed any more; what it was for goes on without it."""
