@@ -178,6 +178,11 @@ def test_what_is_not_there_is_named(tmp_path):
     assert said("tornado_app", tornado_app_source=str(tmp_path)) == []
 
 
+def test_a_source_that_no_path_can_be_is_named_as_any_other():
+    [sentence] = said("tornado_app", tornado_app_source="a" * 300)
+    assert "does not exist on the controller" in sentence
+
+
 def test_no_password_of_a_user_is_in_a_sentence():
     users = [{"name": "chat", "password": SECRET}, {"name": "My Chat", "password": SECRET, "keys": ['a"b']}]
     sentences = said("redis_server", redis_server_users=users)

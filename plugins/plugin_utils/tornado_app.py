@@ -2,7 +2,7 @@
 
 import os
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from .values import listed, twice
 
@@ -159,10 +159,10 @@ class App:
                 f"tornado_app_source, tornado_app_wheels: {listed(shown)} does not exist on the controller. "
                 "Give a path that does (or, for the source, a git address or an archive)."
             )
-        folder = Path(source).expanduser()
+        folder = os.path.expanduser(source)
         # A repository without a working tree has its parts at the top.
-        git = (folder / "HEAD").is_file() or (folder / ".git").exists()
-        if version and local and folder.exists() and not git:
+        git = os.path.isfile(f"{folder}/HEAD") or os.path.exists(f"{folder}/.git")
+        if version and local and os.path.exists(folder) and not git:
             yield (
                 f"tornado_app_version: '{version}' says that {source} is a git repository, and it is none. "
                 "Leave the version out, or give the address of a repository."
