@@ -22,9 +22,10 @@ from tornado.concurrent import Future
 from tornado.escape import json_encode
 from tornado.ioloop import IOLoop, PeriodicCallback
 
-POLL_SECONDS = 25  # a long poll that nothing has happened to; nginx waits for 60
+POLL_SECONDS = 25  # a long poll that nothing has happened to, far below the 330 that nginx waits
 PER_SECOND, AT_ONCE = 5, 20  # messages of one address
 FRAMES_PER_SECOND, FRAMES_AT_ONCE = 50, 500  # of one WebSocket
+PUSH_MAX = 16 * 1024  # characters of messages that one client is sent before it has taken them
 LOOK, STUCK = 0.5, 60  # seconds until a slow client is looked at again, and until it is given up
 PIECE = 0.1  # seconds from one piece of all WebSockets that is looked at to the next
 FRAME_MAX = 64 * 1024  # bytes
@@ -152,6 +153,16 @@ class MessagesHandler(Handler):
             self.wake()
 
 
+def first_of(messages):
+    """The first of some messages: as many as PUSH_MAX allows, and at least one."""
+    size = 0
+    for number, one in enumerate(messages):
+        size += len(one["text"])
+        if number and size > PUSH_MAX:
+            return messages[:number]
+    return messages
+
+
 class Pushed(object):
     """A client that is sent what is new, as fast as it takes it: the rest waits in the room.
 
@@ -185,8 +196,14 @@ class Pushed(object):
         self.late = 0
         found = self.news(self.cursor)
         if found["messages"] or "reset" in found or found["here"] != self.seen:
+            first = first_of(found["messages"])
+            more = len(first) < len(found["messages"])
+            if more:
+                found.update(messages=first, cursor=first[-1]["id"])
             self.cursor, self.seen = found["cursor"], found["here"]
             self.push(found)
+            if more:
+                IOLoop.current().add_callback(self.send)
 
 
 class EventsHandler(Pushed, Handler):
@@ -203,7 +220,7 @@ class EventsHandler(Pushed, Handler):
         self.write("retry: %d\n\n" % random.randint(200, 1200))
         self.flush()
         self.follow(cursor)
-        # Else nginx ends what says nothing for a minute.
+        # Else nginx ends what says nothing for its own time.
         comments = PeriodicCallback(self.comment, POLL_SECONDS * 1000)
         comments.start()
         yield self.left

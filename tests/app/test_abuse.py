@@ -122,6 +122,8 @@ def test_who_reads_nothing_costs_the_others_nothing(start):
     # 20 of them, and more for each than a socket's buffers hold: beside 4 MB each in the kernel
     # more than 100 MB if it were piled up.
     deaf = [Frames(app, f"/ws?after={reader.after}") for _client in range(20)]
+    # Nor those who ask for all that was ever said.
+    deaf += [Frames(app, "/ws?after=") for _client in range(20)]
     assert say_much() - before < 30
     assert deaf[0].read()[0] == TEXT
 
