@@ -101,7 +101,7 @@ class Program(Visited):
     def end(self):
         """SIGTERM; the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(120)
 
 
 class Reader:

@@ -115,7 +115,7 @@ class Port:
             os.close(fd)
         ready = threading.Event()
         threading.Thread(target=self.be_systemd, args=(notify, ready), daemon=True).start()
-        assert ready.wait(20), self.log.read_text()
+        assert ready.wait(120), self.log.read_text()
 
     def be_systemd(self, notify, ready):
         """Hear what the keeper says, and store what it wants stored."""
@@ -134,7 +134,7 @@ class Port:
         if word:
             self.ask(do=word)
         self.keeper.terminate()
-        self.keeper.wait(10)
+        self.keeper.wait(60)
         self.start()
 
     def run(self, verb):

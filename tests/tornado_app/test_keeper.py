@@ -139,11 +139,11 @@ def test_a_port_is_opened_when_whoever_has_just_closed_it_has_let_go(tmp_path):
             time.sleep(0.5)
             assert waits.poll() is None
             held.close()
-            assert waits.wait(5) == 0
+            assert waits.wait(60) == 0
     # Who keeps it is systemd's to name.
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
-        assert subprocess.run([*command[:-1], str(port)], timeout=20, check=False).returncode == 0
+        assert subprocess.run([*command[:-1], str(port)], timeout=120, check=False).returncode == 0
 
 
 def test_a_keeper_that_is_slow_to_answer_costs_no_release(tmp_path):
@@ -325,7 +325,7 @@ def test_a_port_that_is_closed_refuses_who_comes_and_answers_who_is_there(servin
     assert answers == []
     poll.join(15)
     assert '"release"' in answers[0]
-    serving.keeper.wait(10)
+    serving.keeper.wait(60)
     # systemd takes a socket that does not listen for one that has failed.
     assert serving.listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
     # And where it is not closed after all, the next keeper serves on it.

@@ -85,11 +85,14 @@ def test_a_settings_file_named_by_an_argument_is_the_releases_own(deploy, versio
 def test_a_settings_file_that_names_another_port_is_refused_in_a_sentence(deploy, version):
     other = free_port()
     port = deploy(
-        "with_settings/server.py", version, arguments=["--config=with_settings/evening.conf"], start_timeout=6
+        "with_settings/server.py",
+        version,
+        arguments=["--config=with_settings/evening.conf"],
+        start_timeout=20,
     )
     (port.home / "releases/two/with_settings/evening.conf").write_text(f"port = {other}\n")
     answer = port.ask(do="swap", release="two")
-    wanted = f"did not listen on port {port.number} within 6 s (it listens on {other})"
+    wanted = f"did not listen on port {port.number} within 20 s (it listens on {other})"
     assert answer["reason"] == wanted
     assert port.get("/") == "Good evening, friendly user!"
 
