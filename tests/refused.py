@@ -47,6 +47,14 @@ REFUSED = {
         {"tornado_app_arguments": ["--port=9"]},
         "tornado_app_arguments: --port=9 is given by the role. List the ports in tornado_app_ports.",
     ),
+    "a command whose quotes don't close": (
+        {"tornado_app_before_activation": ["python -c 'print(1)", "true"]},
+        "tornado_app_before_activation: python -c 'print(1) is no command. Give words",
+    ),
+    "a command without a word": (
+        {"tornado_app_after_activation": [" "]},
+        "tornado_app_after_activation:   is no command.",
+    ),
     "an environment variable without a name": (
         {"tornado_app_environment": {"MY-MOOD": "x"}},
         "tornado_app_environment, tornado_app_secrets: MY-MOOD is no name.",

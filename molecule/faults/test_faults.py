@@ -135,7 +135,7 @@ def test_a_full_disk_is_met_before_any_process_is_touched(app, deploy, host):
     try:
         code, output = deploy().end()
         assert code == 2
-        assert "was not installed, nothing was touched" in output
+        assert "was not installed, and no port was touched" in output
         assert host.check_output(f"find {mount} -name '*.partial'") == ""
     finally:
         host.check_output(f"umount --lazy {mount}; rm --recursive /var/full")
@@ -152,7 +152,7 @@ def test_a_dead_package_index_is_met_before_any_process_is_touched(app, deploy, 
     try:
         code, output = deploy().end()
         assert code == 2
-        assert "was not installed, nothing was touched" in output
+        assert "was not installed, and no port was touched" in output
         assert app.releases() == before
     finally:
         requirements.unlink()

@@ -1,6 +1,7 @@
 """How releases follow each other: what is bad, where the way back leads, what goes."""
 
 import json
+import re
 import time
 
 
@@ -68,6 +69,29 @@ def test_a_rollback_skips_what_is_bad_and_a_deploy_undoes_it(app, host):
     for when in ("before", "after"):
         said = host.file(f"/var/lib/tornado-load/{when}")
         assert (said.content_string, said.user) == (f"/srv/load/releases/{app.current()}", "tornado-load")
+
+
+# What a process may, and each mount that it sees, in its files of /proc.
+RIGHTS = re.compile(
+    r"^(?:(?:Uid|Gid|Groups|Cap\w+|NoNewPrivs|Seccomp\w*|Umask):.*|\S+ /.* \d \d)$", re.MULTILINE
+)
+
+
+def test_a_command_sees_what_an_instance_sees(app, host):
+    app.write()
+    host.check_output("install --directory --mode=777 /var/cache/tornado-load-tmp && touch /tmp/of-the-host")
+    seen = "/var/lib/tornado-load/seen"
+    # Its rights, its files and its /tmp, as the kernel has them.
+    words = f"cat /proc/self/status /proc/self/mounts > {seen}; ls /tmp > {seen}-files"
+    command = f"sh -c '{words}'"
+    code, output = app.deploy("-e", json.dumps({"tornado_app_before_activation": [command]}))
+    assert code == 0, output
+    pid = app.status()["ports"]["8000"]["pid"]
+
+    instance = RIGHTS.findall(host.check_output(f"cat /proc/{pid}/status /proc/{pid}/mounts"))
+    assert len(instance) > 20
+    assert sorted(RIGHTS.findall(host.check_output(f"cat {seen}"))) == sorted(instance)
+    assert "of-the-host" not in host.check_output(f"cat {seen}-files")
 
 
 def test_commands_that_a_killed_run_has_left_are_run_by_the_next_and_once(app, host):

@@ -84,7 +84,7 @@ def test_an_environment_that_can_not_be_roots_is_no_release(app, host, requireme
     requirement(more)
     code, output = app.deploy()
     assert code == 2
-    assert "was not installed, nothing was touched" in output
+    assert "was not installed, and no port was touched" in output
     assert words in output
     assert "\x1b[31m" not in output
     assert (app.current(), host.check_output("ls /srv/load/venvs /srv/load/releases")) == before

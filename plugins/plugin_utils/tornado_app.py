@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from pathlib import PurePosixPath
 
 from .values import listed, twice
@@ -48,6 +49,14 @@ def replaceable(paths, found):
                 continue
             break
     return bad
+
+
+def words(command):
+    """The words of a command; none where its quotes don't close."""
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return []
 
 
 class App:
@@ -97,6 +106,12 @@ class App:
             yield (
                 f"tornado_app_arguments: {listed(taken)} is given by the role. List the ports in tornado_app_ports."
             )
+        for name in ("before_activation", "after_activation"):
+            if bad := [one for one in self.is_[name] if not words(one)]:
+                yield (
+                    f"tornado_app_{name}: {listed(bad)} is no command. Give words, as python migrate.py, and close "
+                    "the quotes."
+                )
         names = [*self.is_["environment"], *self.is_["secrets"]]
         if bad := [one for one in names if not VARIABLE.fullmatch(one)]:
             yield (

@@ -11,7 +11,7 @@ The keeper's words, one JSON object a packet, on the descriptor that TORNADO_APP
 names: probe (with a connection), accept, adopt (with a socket that connections come
 over), drain, ping, who, retire, take (with a socket).
 
-Written for every Tornado from 3.1 on and every Python 3 that runs one.
+Written for every Tornado from 3.1 on, and for Python 3.9 and later.
 """
 
 from __future__ import annotations
