@@ -28,7 +28,7 @@ SECRET = "S3CR3T"
 def inputs(role, **given):
     """The role's inputs with these variables on a host that has no facts, and what their types say."""
     variables = {**role_variables(role, **trusted(given)), "inventory_hostname": "www1", "ansible_facts": {}}
-    run = Run(ROOT / "roles" / role, DataLoader(), role_variables(role), variables)
+    run = Run(ROOT / "roles" / role, DataLoader(), variables)
     run.types()
     return import_module(f"{UTILS}.{role}").Inputs(run.values(), run), run.refused
 

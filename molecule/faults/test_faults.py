@@ -65,7 +65,7 @@ def test_a_second_deploy_is_told_who_was_first(app, deploy):
 PHASES = [
     "Pack source and settings",
     "Unpack code and settings",
-    "Install keeper, units and",
+    "Compile the code",
     "Swap the ports to the release",
     "Remove old releases and",
 ]

@@ -1,8 +1,8 @@
-"""Refuse what can't be meant in the variables of the calling role: all of it at once.
+"""Refuse what can't be meant in the variables of one or more roles: all of it at once.
 
-Names and types come first, by the role's meta/argument_specs.yml. With C(values), what plugin_utils/
-has for the role follows: what its values may be, and what the host has to have for them, which the
-module C(look) is asked in one call. It changes nothing.
+Names and types come first, by the roles' meta/argument_specs.yml. With C(values), what plugin_utils/
+has for a role follows: what its values may be, and what the host has to have for them, which the
+module C(look) is asked in one call for all roles. It changes nothing.
 """
 
 import re
@@ -17,8 +17,9 @@ from ansible.plugins.loader import lookup_loader
 from ansible.template import Templar
 from ansible.utils.vars import load_extra_vars
 
-from ..plugin_utils.command_line import COLLECTION, own_playbooks
+from ..plugin_utils.command_line import COLLECTION, ROOT, own_playbooks
 from ..plugin_utils.names import Names, Unreadable, check, reason, strays
+from ..plugin_utils.values import listed
 
 DEBIANS = ("12", "13")
 
@@ -27,13 +28,23 @@ class Run:
     """What the checks of a role's values know besides them.
 
     host, names: what the host is called in the inventory, and how it is called elsewhere. debian: its
-    release, 0 where the facts do not say. options, defaults: the role's.
+    release, 0 where the facts do not say. options, defaults: the role's. variables: all that the role
+    would see.
     """
 
-    def __init__(self, role_path, loader, defaults, variables):
+    def __init__(self, role_path, loader, variables):
         spec = yaml.safe_load((role_path / "meta/argument_specs.yml").read_text())
         self.options = spec["argument_specs"]["variables"]["options"]
-        self.loader, self.defaults, self.variables = loader, defaults, variables
+        self.role, self.loader = role_path.name, loader
+        self.defaults = self.file_of(role_path, "defaults")
+        # As in a task of the role, wherever this one stands.
+        self.variables = {
+            **self.defaults,
+            **variables,
+            **self.file_of(role_path, "vars"),
+            "role_path": str(role_path),
+            "ansible_search_path": [str(role_path), *variables.get("ansible_search_path", [])],
+        }
         self.refused = {}  # variable to why its value can't be used
         self.host = variables["inventory_hostname"]
         self.facts = variables.get("ansible_facts", {})
@@ -41,6 +52,11 @@ class Run:
         self.names.add(str(self.quietly("ansible_host") or self.host))
         version = str(self.facts.get("distribution_major_version", ""))
         self.debian = int(version) if version.isdigit() else 0
+
+    def file_of(self, role_path, folder):
+        """The variables in one of the role's files."""
+        path = role_path / folder / "main.yml"
+        return self.loader.load_from_file(str(path), trusted_as_template=True) if path.exists() else {}
 
     def value(self, name, **more):
         """A variable's value, with more variables beside it, or Unreadable."""
@@ -74,6 +90,13 @@ class Run:
             if problems:
                 self.refused[name] = problems
 
+    def inputs(self):
+        """The role's inputs; None where an entry of the wrong type leaves nothing to look at."""
+        if "tornado_app_apps" in self.refused:
+            return None
+        module = import_module(f"ansible_collections.{COLLECTION}.plugins.plugin_utils.{self.role}")
+        return module.Inputs(self.values(), self)
+
     def system(self):
         """A sentence where the host is none that the roles know."""
         kind = self.facts.get("distribution", "Debian")
@@ -92,47 +115,64 @@ class Run:
             return ""
 
 
+def shared(listens, host):
+    """A sentence where services of several roles would listen on one port of a host.
+
+    listens: role to its ports.
+    """
+    others = {port for role, ports in listens.items() if role != "tornado_app" for port in ports}
+    if both := [port for port in listens.get("tornado_app", []) if port in others]:
+        yield (
+            f"tornado_app_ports: {listed(both)} is nginx's or Redis's on {host} as well "
+            "(nginx_proxy_http_port, nginx_proxy_https_port, redis_server_port). Give each its own."
+        )
+
+
 class ActionModule(ActionBase):
-    """values: whether the values are looked at as well as names and types."""
+    """roles: names of the roles; the calling one. values: whether the values are looked at as well."""
 
     def run(self, tmp=None, task_vars=None):
         """Ansible calls this, in a process of its own for each task."""
         result = super().run(tmp, task_vars)
-        role_path = Path(self._task._role._role_path)
-        run = Run(role_path, self._loader, self._task._role.get_default_vars(), task_vars)
+        paths = [ROOT / "roles" / name for name in self._task.args.get("roles", ())]
+        paths = paths or [Path(self._task._role._role_path)]
+        runs = [Run(path, self._loader, task_vars) for path in paths]
         playbooks = own_playbooks()
         given = load_extra_vars(self._loader) if playbooks else {}
-        refusals = list(strays(context.CLIARGS.get("extra_vars", ()), run.options, bool(playbooks)))
-        names = Names(role_path.name, run.options, run.defaults, task_vars, given)
-        refusals += names.refusals(run.quietly)
-        run.types()
-        refusals += [sentence for problems in run.refused.values() for sentence in problems]
-        # An entry of the wrong type leaves no app to look at.
-        if self._task.args.get("values") and "tornado_app_apps" not in run.refused:
-            inputs = import_module(f"ansible_collections.{COLLECTION}.plugins.plugin_utils.{role_path.name}")
-            values = inputs.Inputs(run.values(), run)
-            refusals += self.about(values, run, refusals, task_vars, result)
-            result["listens"] = values.listens()
+        options = {name: option for run in runs for name, option in run.options.items()}
+        refusals = list(strays(context.CLIARGS.get("extra_vars", ()), options, bool(playbooks)))
+        for run in runs:
+            names = Names(run.role, run.options, run.defaults, run.variables, given)
+            refusals += names.refusals(run.quietly)
+            run.types()
+            refusals += [sentence for problems in run.refused.values() for sentence in problems]
+        if self._task.args.get("values"):
+            result["roles"] = {}
+            refusals += self.about(runs, refusals, task_vars, result["roles"])
         if refusals:
             return {"failed": True, "msg": "\n".join(dict.fromkeys(refusals))}
         return result
 
-    def about(self, inputs, run, refusals, task_vars, result):
+    def about(self, runs, refusals, task_vars, roles):
         """Sentences about the values, and about what the host has for them.
 
         refusals: those of before. Where there are any, a host that can't be reached is no news.
-        result: gets the packages that are missing.
+        roles: gets what the host has for each role.
         """
-        found = [*run.system(), *inputs.refusals()]
+        inputs = {run.role: one for run in runs for one in [run.inputs()] if one}
+        found = [*runs[0].system(), *(sentence for one in inputs.values() for sentence in one.refusals())]
+        found += shared({role: one.listens() for role, one in inputs.items()}, runs[0].host)
         try:
-            words = inputs.questions()
+            words = {"questions": {role: one.questions() for role, one in inputs.items()}}
             looked = self._execute_module(f"{COLLECTION}.look", module_args=words, task_vars=task_vars)
             if looked.get("failed"):
                 raise AnsibleError(looked.get("msg", "the host can't be looked at"))
-            found += inputs.answers(looked)
-            result["missing"] = looked["missing"]
+            for role, one in inputs.items():
+                roles[role] = looked["answers"][role]
+                found += one.answers(roles[role])
         except (AnsibleConnectionFailure, AnsibleError):
             if not refusals and not found:
                 raise
         # A default that stands for a refused value is nobody's.
-        return [one for one in found if re.match(r"\w*", one)[0] not in run.refused]
+        refused = {name for run in runs for name in run.refused}
+        return [one for one in found if re.match(r"\w*", one)[0] not in refused]

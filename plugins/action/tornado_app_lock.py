@@ -3,7 +3,10 @@
 The lock is a flock(2) on the host, held by a small process there as long as somebody
 reads what it writes. The reader is a child of this run that outlives its task: it ends
 with ansible-playbook, however that ends, and its ssh client or shell with it. Nothing
-needs to clean up, and that ssh's masters live on for minutes doesn't matter.
+needs to clean up, and that ssh's masters live on for minutes doesn't matter. A lock that is given
+back is free within some tenths of a second; who wants it meanwhile waits longer than that.
+
+With the lock comes what the host has of the app: nobody else changes it from here on.
 """
 
 import contextlib
@@ -27,9 +30,15 @@ from ansible.utils.display import Display
 START = 30  # seconds that the lock's process may take to start
 STEP = 600  # seconds to wait for a step of a dead run that still runs on the host
 
-# How a file that is locked is opened, for the programs below.
-with open(os.path.join(os.path.dirname(__file__), "../module_utils/lockfile.py")) as file:
-    OPEN = file.read()
+
+def text_of(name):
+    """A file of module_utils, for the programs below."""
+    with open(os.path.join(os.path.dirname(__file__), "../module_utils", name), encoding="utf-8") as file:
+        return file.read()
+
+
+# How a file that is locked is opened.
+OPEN = text_of("lockfile.py")
 
 # Takes the lock, waits for the step of a dead run, and holds on while it can write.
 HOLD = f"""{OPEN}
@@ -94,18 +103,24 @@ while True:
         break
     time.sleep(0.1)
 print(json.dumps(found))
+if found.get("token") != token or not found["held"]:
+    sys.exit()
 """
 
-GONE = f"""{ASK}
-while ask().get("token") in (token, "") and waited() < {START}:
-    time.sleep(0.1)
+# Says what the host has of the app that is the last word.
+STATUS = f"""
+import json, sys
+names = dict(__name__="host")
+exec({text_of("host.py")!r}, names)
+print(json.dumps(names["look"](sys.argv[-1])))
 """
 
 
 class ActionModule(ActionBase):
     """Take the lock of an app, or give it back. Neither is a change.
 
-    name: the app. state: held (default) or released. folder: where the lock's files are.
+    name: the app. state: held (default) or released. status: whether to say what the host has of the
+    app, as the module C(tornado_app_status) does. folder: where the lock's files are.
     """
 
     def run(self, tmp=None, task_vars=None):
@@ -115,6 +130,7 @@ class ActionModule(ActionBase):
             {
                 "name": {"type": "str", "required": True},
                 "state": {"type": "str", "choices": ["held", "released"], "default": "held"},
+                "status": {"type": "bool", "default": False},
                 "folder": {"type": "path", "default": "/run"},
             }
         )
@@ -122,25 +138,30 @@ class ActionModule(ActionBase):
         self.path = os.path.join(words["folder"], f"tornado-{self.app}")
         # What the run's tasks know of each other. The folder is the run's alone and goes with it.
         self.note = os.path.join(constants.DEFAULT_LOCAL_TMP, quote(f"{self.host}:{self.path}.lock", safe=""))
+        said, status = [], STATUS if words["status"] else ""
         if not self._task.check_mode:
             self.release()
             if words["state"] == "held":
-                self.take()
-        return {**result, "changed": False}
+                said = self.take(status)
+        elif status:
+            said = self.remote(status, self.app)
+        return {**result, **(json.loads(said[-1]) if status and said else {}), "changed": False}
 
-    def take(self):
-        """Take the lock. AnsibleActionFail: somebody else has it."""
+    def take(self, status):
+        """Take the lock; what a program says once it is ours. AnsibleActionFail: somebody else has it."""
         token = uuid.uuid4().hex
         with open(self.note, "w", encoding="ascii") as note:
             note.write(token)
         try:
             self.hold(token)
-            found = json.loads(self.remote(TAKEN, self.path, token).split("\n")[-1])
+            said = self.remote(TAKEN + status, self.path, token, self.app)
+            found = json.loads(said[0])
             if found.get("token") != token or not found["held"]:
                 raise AnsibleActionFail(self.refusal(found, token))
         except BaseException:
             os.unlink(self.note)
             raise
+        return said
 
     def refusal(self, found, token):
         """The sentence for what was found instead of a lock of our own."""
@@ -157,22 +178,19 @@ class ActionModule(ActionBase):
         return f"{self.app}: {self.path}.lock could not be taken on {self.host} within {START} s."
 
     def release(self):
-        """Give back what this run has taken; wait until it is free."""
+        """Give back what this run has taken."""
         with contextlib.suppress(FileNotFoundError):
-            with open(self.note, encoding="ascii") as note:
-                token = note.read()
             os.unlink(self.note)
-            self.remote(GONE, self.path, token)
 
     def remote(self, program, *words):
-        """Run a Python program on the host; what it prints."""
+        """Run a Python program on the host; the lines that it prints."""
         # From stdin, as Ansible's pipelining does: no terminal, and nothing long in ps.
         command = shlex.join(["/usr/bin/python3", "-I", "-", *words])
         said = self._low_level_execute_command(command, in_data=program.encode(), sudoable=True)
         if said["rc"] != 0:
             reason = (said["stderr"].strip() or said["stdout"].strip() or f"rc={said['rc']}").split("\n")[-1]
             raise AnsibleActionFail(f"{self.app}: no answer about {self.path}.lock on {self.host}: {reason}")
-        return said["stdout"].strip()
+        return said["stdout"].strip().split("\n")
 
     def hold(self, token):
         """Start the child that keeps the lock's process going."""
@@ -188,18 +206,25 @@ class ActionModule(ActionBase):
             os.closerange(3, 1 << 16)
             Display()._final_q = None
             Display().verbosity = 0
-            threading.Thread(target=end_with, args=(run, self.note), daemon=True).start()
+            threading.Thread(target=end_with, args=(run, self.note, token), daemon=True).start()
             self.remote(HOLD, self.path, token, who)
         finally:
             os._exit(0)  # never back into Ansible, which would go on as a second worker
 
 
-def end_with(run, note):
-    """End this process group when a process has ended, by SIGKILL or not, or a file has gone."""
+def noted(path):
+    """The token in a note; empty where there is none."""
+    with contextlib.suppress(FileNotFoundError), open(path, encoding="ascii") as note:
+        return note.read()
+    return ""
+
+
+def end_with(run, note, token):
+    """End this process group when a process has ended, by SIGKILL or not, or the note is of another lock."""
     watched = []
     with contextlib.suppress(AttributeError, OSError):  # not on every system
         watched.append(os.pidfd_open(run))  # also tells of a zombie's end
     with contextlib.suppress(OSError):
-        while os.path.exists(note) and not select.select(watched, [], [], 0.05)[0]:
+        while noted(note) == token and not select.select(watched, [], [], 0.05)[0]:
             os.kill(run, 0)
     os.killpg(0, signal.SIGKILL)

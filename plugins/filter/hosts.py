@@ -178,12 +178,12 @@ def refused_nothing(groups):
     return None
 
 
-def hosts(groups, name):
-    """The hosts of a group."""
+def hosts(groups, *names):
+    """The hosts of some groups, each once."""
     for look in (refused_group, refused_file, refused_nothing, refused_words, refused_variable):
         if problem := look(groups):
             raise AnsibleFilterError(problem)
-    return list(groups.get(name, []))
+    return list(dict.fromkeys(host for name in names for host in groups.get(name, [])))
 
 
 class FilterModule:

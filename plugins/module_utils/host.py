@@ -8,10 +8,13 @@ Standard library only.
 import contextlib
 import datetime
 import glob
+import grp
 import json
 import os
+import pwd
 import re
 import socket
+import stat
 import struct
 import subprocess
 import sys
@@ -185,6 +188,26 @@ def complete_releases(home, venvs):
     return found
 
 
+def account(name):
+    """Whether there is the app's account, and the folders that are root's alone."""
+    unit = f"tornado-{name}"
+    try:
+        user, group = pwd.getpwnam(unit), grp.getgrnam(unit)
+        folders = [os.lstat(f"/srv/{name}/{folder}") for folder in ("releases", "venvs")]
+    except (KeyError, OSError):
+        return False
+    wanted = (group.gr_gid, f"Tornado app {name}", f"/var/lib/{unit}", "/usr/sbin/nologin")
+    return wanted == (user.pw_gid, user.pw_gecos, user.pw_dir, user.pw_shell) and all(
+        (one.st_mode, one.st_uid, one.st_gid) == (stat.S_IFDIR | 0o755, 0, 0) for one in folders
+    )
+
+
+def open_releases(name):
+    """Releases that all accounts may read."""
+    found = [(path, os.lstat(path).st_mode) for path in sorted(glob.glob(f"/srv/{name}/releases/*"))]
+    return [path for path, mode in found if mode == stat.S_IFDIR | 0o755]
+
+
 def look(name):
     """All that the host has and runs of the app; for the keys see the module's RETURN."""
     home, unit = f"/srv/{name}", f"tornado-{name}"
@@ -199,6 +222,8 @@ def look(name):
     taken = [entry for entry in entries if entry["event"] != "refused"]
     return {
         "name": name,
+        "account": account(name),
+        "open_releases": open_releases(name),
         "python": system_python(),
         "current": current,
         "releases": releases,

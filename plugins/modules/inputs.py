@@ -11,6 +11,10 @@ description:
     each that is misspelt, of another type or none of the choices.
   - Is never a change.
 options:
+  roles:
+    type: list
+    elements: str
+    description: Names of roles of this collection whose variables are looked at; the calling role without it.
   values:
     type: bool
     default: false
@@ -24,14 +28,8 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-missing:
-  type: list
-  elements: str
+roles:
+  type: dict
   returned: where values are looked at
-  description: Packages that the role needs and the host does not have.
-listens:
-  type: list
-  elements: int
-  returned: where values are looked at
-  description: TCP ports that the role's services will listen on.
+  description: Name of a role to what the host has for it, as the module C(look) answers.
 """

@@ -11,59 +11,34 @@ description:
     missing, how units are, and what there is of nginx.
   - Follows no link, and changes nothing.
 options:
-  ports: {type: list, elements: int, default: [], description: "TCP ports."}
-  addresses:
-    type: list
-    elements: str
-    default: []
-    description: "Addresses that are meant, besides listeners on all of them; empty is any."
-  paths: {type: list, elements: str, default: [], description: "Absolute paths."}
-  folders: {type: list, elements: str, default: [], description: "Absolute paths of folders."}
-  packages: {type: list, elements: str, default: [], description: "Names of Debian packages."}
-  units: {type: list, elements: str, default: [], description: "Names of systemd's units."}
-  nginx: {type: bool, default: false, description: "Whether nginx is asked for."}
+  questions:
+    type: dict
+    required: true
+    description: >-
+      Name of a question to what it asks for, each of which may be left out: C(ports) (TCP ports),
+      C(addresses) (that are meant, besides listeners on all of them; none is any), C(paths) and
+      C(folders) (absolute paths), C(packages) (of Debian), C(units) (of systemd), and C(nginx)
+      (whether nginx is asked for).
 """
 
 EXAMPLES = r"""
 - name: Ask who has the ports of the web
   tornadoes.tornadoes.look:
-    ports: [80, 443]
+    questions:
+      web: {ports: [80, 443]}
 """
 
 RETURN = r"""
-holders:
-  type: dict
-  returned: always
-  description: Port, as text, to the name of who listens.
-paths:
+answers:
   type: dict
   returned: always
   description: >-
-    Path to its C(kind) (folder, file, link, other, or empty where nothing is), C(owner) (uid) and
-    C(mode) (permissions).
-folders:
-  type: dict
-  returned: always
-  description: Folder to the names in it; empty where there is none.
-missing:
-  type: list
-  elements: str
-  returned: always
-  description: The packages that are not installed.
-active:
-  type: list
-  elements: str
-  returned: always
-  description: The units that are active, and enabled for the next boot.
-sites:
-  type: list
-  elements: str
-  returned: always
-  description: Names of the files of the sites that the role C(nginx_proxy) has made.
-build:
-  type: str
-  returned: always
-  description: What nginx says of its version and build; empty where there is none.
+    Name of a question to its answer. C(holders) is port, as text, to the name of who listens; C(paths)
+    is path to its C(kind) (folder, file, link, other, or empty where nothing is), C(owner) (uid) and
+    C(mode) (permissions); C(folders) is folder to the names in it, none where there is none; C(missing)
+    are the packages that are not installed; C(active) the units that are active, and enabled for the
+    next boot; C(sites) the names of the files of the sites that the role C(nginx_proxy) has made; and
+    C(build) what nginx says of its version and build, empty where there is none.
 """
 
 import contextlib
@@ -137,30 +112,25 @@ def active(unit):
     return set(found) == {"ActiveState=active", "UnitFileState=enabled"}
 
 
+def answer(question):
+    """What there is of what one question asks for."""
+    nginx = question.get("nginx", False)
+    return {
+        "holders": holders(question.get("ports", []), question.get("addresses", [])),
+        "paths": {path: what(path) for path in question.get("paths", [])},
+        "folders": {path: names(path) for path in question.get("folders", [])},
+        "missing": [package for package in question.get("packages", []) if not installed(package)],
+        "active": [unit for unit in question.get("units", []) if active(unit)],
+        "sites": sites() if nginx else [],
+        "build": said("/usr/sbin/nginx", "-V") if nginx else "",
+    }
+
+
 def main():
     """Ansible calls this."""
-    texts = {"type": "list", "elements": "str", "default": []}
-    arguments = {
-        "ports": {"type": "list", "elements": "int", "default": []},
-        "addresses": texts,
-        "paths": texts,
-        "folders": texts,
-        "packages": texts,
-        "units": texts,
-        "nginx": {"type": "bool", "default": False},
-    }
-    module = AnsibleModule(arguments, supports_check_mode=True)
-    asked = module.params
-    module.exit_json(
-        changed=False,
-        holders=holders(asked["ports"], asked["addresses"]),
-        paths={path: what(path) for path in asked["paths"]},
-        folders={path: names(path) for path in asked["folders"]},
-        missing=[package for package in asked["packages"] if not installed(package)],
-        active=[unit for unit in asked["units"] if active(unit)],
-        sites=sites() if asked["nginx"] else [],
-        build=said("/usr/sbin/nginx", "-V") if asked["nginx"] else "",
-    )
+    module = AnsibleModule({"questions": {"type": "dict", "required": True}}, supports_check_mode=True)
+    questions = module.params["questions"]
+    module.exit_json(changed=False, answers={name: answer(one) for name, one in questions.items()})
 
 
 if __name__ == "__main__":

@@ -37,6 +37,16 @@ options:
       Content of C(/etc/systemd/system/nginx.service.d/tornadoes.conf). The configuration is tested in
       the sandbox that it describes; where that refuses, the old one is back as well.
   port: {type: int, required: true, description: "Port on the loopback address that answers http."}
+  upstreams:
+    type: list
+    elements: str
+    default: []
+    description: Host and port of upstreams on this host.
+  named:
+    type: list
+    elements: str
+    default: []
+    description: Paths that the sites name.
   read_at_start:
     type: list
     elements: str
@@ -50,6 +60,7 @@ RETURN = r"""
 release: {type: str, description: "Name of the release's folder."}
 foreign: {type: list, description: "Configuration files of others that nginx includes."}
 edited: {type: list, description: "Files of the role that somebody has changed by hand since the last run."}
+nowhere: {type: list, description: "Those of C(upstreams) and C(named) that are not there."}
 enabled: {type: bool, description: "Whether nginx starts at boot."}
 restart_needed: {type: bool, description: "Whether nginx runs since before its drop-in was written."}
 """
@@ -62,10 +73,14 @@ import pwd
 import re
 import shutil
 import socket
-import subprocess
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.files import differences, read, write
+from ..module_utils.listeners import holders
+from ..module_utils.systemd import confine, outdated, properties, run
+from ..module_utils.text import printable
 
 HOME = "/etc/nginx"
 RELEASES = f"{HOME}/tornadoes"
@@ -110,31 +125,12 @@ def filled(files, name):
     return {path: text.replace(MARK, f"tornadoes/{name}") for path, text in files.items()}
 
 
-def differences(before, after):
-    """What Ansible shows for --diff, a file at a time."""
-    return [
-        {
-            "before_header": path,
-            "after_header": path,
-            "before": before.get(path, ""),
-            "after": after.get(path, ""),
-        }
-        for path in sorted({*before, *after})
-        if before.get(path) != after.get(path)
-    ]
-
-
 def complaint(output):
     """nginx's first error: (reason, file, line number), the last two None if it names none."""
     found = re.search(r"\[(?:emerg|alert|crit)\] (?:\d+#\d+: )?(.+)", output)
     reason = found[1] if found else " ".join(output.split())
     place = re.fullmatch(r"(.+) in (/\S+):(\d+)", reason)
     return (place[1], place[2], int(place[3])) if place else (reason, None, None)
-
-
-def printable(text):
-    """A text as a terminal may have it."""
-    return "".join(one if one.isprintable() else f"\\x{ord(one):02x}" for one in text)
 
 
 def explained(output, origins=()):
@@ -154,24 +150,13 @@ def explained(output, origins=()):
     return f"{reason} in {short}:{number}" + f" ({line})" * bool(line) + f", from {origin}" * bool(origin)
 
 
-def run(*words):
-    """A command's return code and all that it says."""
-    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    return done.returncode, done.stdout
-
-
 def unit():
-    """What systemd knows of nginx: whether it runs, its master, files to read."""
-    properties = "--property=ActiveState,MainPID,NeedDaemonReload,DropInPaths,UnitFileState"
-    _code, text = run("systemctl", "show", "nginx", properties)
-    found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    """What systemd knows of nginx: whether it runs, its master, whether it starts at boot."""
+    found = properties("nginx", "ActiveState", "MainPID", "UnitFileState")
     return {
         "runs": found.get("ActiveState") == "active",
         "master": found.get("MainPID", "0"),
         "enabled": found.get("UnitFileState") == "enabled",
-        # Debian 12's systemd does not notice the first file in a new folder by itself.
-        "outdated": found.get("NeedDaemonReload") == "yes"
-        or os.path.exists(DROP_IN) != (DROP_IN in found.get("DropInPaths", "").split()),
     }
 
 
@@ -202,36 +187,6 @@ def stored(folder):
             with open(path, encoding="utf-8", errors="replace") as file:
                 found[os.path.relpath(path, folder)] = file.read()
     return found
-
-
-def write(path, text, mode, group=-1):
-    """A file as a whole, or none."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(f"{path}.partial", "w", encoding="utf-8") as file:
-        os.fchmod(file.fileno(), mode)
-        os.fchown(file.fileno(), -1, group)
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(file.name, path)
-
-
-def read(path):
-    """The text of a file; empty if there is none."""
-    if not os.path.exists(path):
-        return ""
-    with open(path, encoding="utf-8") as file:
-        return file.read()
-
-
-def confine(text):
-    """Let this be nginx's drop-in; an empty one is none."""
-    if text and read(DROP_IN) != text:
-        write(DROP_IN, text, 0o644)
-    if not text and os.path.exists(DROP_IN):
-        os.unlink(DROP_IN)
-    if unit()["outdated"]:
-        run("systemctl", "daemon-reload")
 
 
 def store(folder, files, group=0):
@@ -401,13 +356,13 @@ def swap(folder, files, origins, drop_in, port, group, more):
         if stock_site:
             os.unlink(STOCK_SITE)
         test(NEXT, origins, drop_in)
-        confine(drop_in)
+        confine("nginx", DROP_IN, drop_in)
         if os.path.exists(LINK) and not os.path.islink(LINK):
             shutil.copy2(LINK, kept)
         os.replace(NEXT, LINK)
         load(port)
     except Refused:
-        confine(confined)
+        confine("nginx", DROP_IN, confined)
         untouched = os.path.lexists(NEXT) and folder != old and not marked
         has_read = put_back(old, kept, stock_site, runs) or untouched
         if folder != old:
@@ -424,6 +379,14 @@ def restart_needed():
     return all(map(os.path.exists, paths)) and os.stat(paths[0]).st_mtime < os.stat(DROP_IN).st_mtime
 
 
+def nowhere(upstreams, paths):
+    """The upstreams that nobody listens on, and the paths where nothing is."""
+    ports = {one: int(one.rpartition(":")[2]) for one in upstreams}
+    found = holders(list(ports.values()), ["127.0.0.1", "::1"])
+    silent = [one for one, port in ports.items() if str(port) not in found]
+    return silent + [path for path in paths if not os.path.lexists(path)]
+
+
 def forget(more):
     """Take away the marks, now that nginx has read everything."""
     for path in unread(more):
@@ -432,6 +395,7 @@ def forget(more):
 
 def main():
     """Ansible calls this."""
+    texts = {"type": "list", "elements": "str", "default": []}
     module = AnsibleModule(
         argument_spec={
             "files": {"type": "dict", "required": True},
@@ -439,7 +403,9 @@ def main():
             "user": {"type": "str", "required": True},
             "drop_in": {"type": "str", "required": True},
             "port": {"type": "int", "required": True},
-            "read_at_start": {"type": "list", "elements": "str", "default": []},
+            "upstreams": texts,
+            "named": texts,
+            "read_at_start": texts,
         },
         supports_check_mode=True,
     )
@@ -454,7 +420,7 @@ def main():
     owed = (
         old != folder
         or confined != drop_in
-        or now["outdated"]
+        or outdated("nginx", DROP_IN)
         or before != filled(files, name)
         or is_stock(STOCK_SITE)
         or not now["runs"]
@@ -470,18 +436,21 @@ def main():
         "edited": changed_by_hand,
         "diff": differences({**was, DROP_IN: confined}, {**shown, DROP_IN: drop_in}),
     }
-    if module.check_mode:
-        module.exit_json(enabled=now["enabled"], restart_needed=restart_needed(), **result)
     try:
-        if owed:
+        if owed and not module.check_mode:
             group = pwd.getpwnam(module.params["user"]).pw_gid
             more = module.params["read_at_start"]
             swap(folder, filled(files, name), origins, drop_in, module.params["port"], group, more)
     except Refused as error:
         module.fail_json(msg=f"{str(error).rstrip('.')}. The old configuration stays in use.")
-    for path in leftovers(folder):
+    for path in [] if module.check_mode else leftovers(folder):
         (os.unlink if os.path.islink(path) else shutil.rmtree)(path)
-    module.exit_json(enabled=now["enabled"], restart_needed=restart_needed(), **result)
+    module.exit_json(
+        nowhere=nowhere(module.params["upstreams"], module.params["named"]),
+        enabled=now["enabled"],
+        restart_needed=restart_needed(),
+        **result,
+    )
 
 
 if __name__ == "__main__":

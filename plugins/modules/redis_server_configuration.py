@@ -51,10 +51,8 @@ did: {type: str, description: "What Redis got, or would get in check mode, besid
 """
 
 import contextlib
-import datetime
 import errno
 import grp
-import hashlib
 import os
 import re
 import secrets
@@ -63,6 +61,11 @@ import subprocess
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.files import differences, read, remove, write
+from ..module_utils.redis_client import OWN, PATIENCE, Connection
+from ..module_utils.redis_users import changed, digest_of, redacted, rules
+from ..module_utils.systemd import confine, outdated, properties, run, seconds
 
 CONFIGURATION = "/etc/redis/tornadoes.conf"
 USERS = "/etc/redis/tornadoes.acl"
@@ -73,8 +76,6 @@ DATA = "/var/lib/redis"
 UNIT = "redis-server"
 SOCKET = "/run/redis/redis-server.sock"
 TRIAL = "tornadoes-redis-trial"
-OWN = "tornadoes"
-OWN_COMMANDS = "+ping +info +acl|load +acl|getuser +config|get +config|set +client|kill"
 ORIGIN = re.compile(r"  #= (\S+)$", re.MULTILINE)
 # What a running Redis takes over.
 LIVE = {"maxmemory"}
@@ -86,61 +87,10 @@ TOLD = {
     "load": "new users, without a restart",
     "enable": "its place among what starts at boot",
 }
-PATIENCE = 15  # seconds, for a Redis that is not busy reading its data
 
 
 class Refused(Exception):
     """The new configuration can't be used; the text says why."""
-
-
-class Connection:
-    """A connection to a Redis over its socket, as the role's own user.
-
-    Redis's word for no is an OSError here, since it leaves as much to hope for as no
-    connection at all.
-    """
-
-    def __init__(self, path, password):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(PATIENCE)
-        try:
-            self.socket.connect(path)
-            self.stream = self.socket.makefile("rb")
-            self.ask("AUTH", OWN, password)
-        except OSError:
-            self.socket.close()
-            raise
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *problem):
-        self.stream.close()
-        self.socket.close()
-
-    def ask(self, *words):
-        """Redis's answer to a command: a string, None, or a list of these."""
-        encoded = [word.encode() for word in words]
-        parts = [b"*%d\r\n" % len(words), *(b"$%d\r\n%s\r\n" % (len(word), word) for word in encoded)]
-        self.socket.sendall(b"".join(parts))
-        return self.answer()
-
-    def answer(self):
-        """The next answer on the wire."""
-        line = self.stream.readline().decode("utf-8", "replace")
-        kind, rest = line[:1], line[1:].rstrip("\r\n")
-        if kind == "*":
-            return [self.answer() for _one in range(int(rest))]
-        if kind == "$":
-            return None if rest == "-1" else self.stream.read(int(rest) + 2)[:-2].decode("utf-8", "replace")
-        if kind in ("+", ":"):
-            return rest
-        raise OSError(rest or "Redis closed the connection")
-
-    def information(self, section):
-        """What INFO says in a section, name to value."""
-        lines = self.ask("INFO", section).splitlines()
-        return dict(line.split(":", 1) for line in lines if ":" in line)
 
 
 def separated(text):
@@ -155,123 +105,18 @@ def directives(text):
     return {name: "" if value == '""' else value for name, value in lines}
 
 
-def rules(users, password):
-    """The file of users: nobody who gives no name, those of the inventory, and the role's own.
-
-    The last one's key is a digest of the lines before, so that a running Redis can tell which
-    users it has.
-    """
-    lines = ["user default off resetpass resetkeys resetchannels -@all"]
-    for user in sorted(users, key=lambda user: user["name"]):
-        keys = [f"~{key} &{key}" for key in user["keys"]]
-        words = ["on", f"#{user['hash']}", "resetchannels", *keys, "-@all", *user["commands"]]
-        lines.append(f"user {user['name']} {' '.join(words)}")
-    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
-    own = hashlib.sha256(password.encode()).hexdigest()
-    lines.append(f"user {OWN} on #{own} resetchannels ~{digest} -@all {OWN_COMMANDS}")
-    return "".join(f"{line}\n" for line in lines)
-
-
-def digest_of(text):
-    """The digest in a file of users; empty if there is none."""
-    found = re.search(rf"^user {OWN} .* ~(\w+) ", text, re.MULTILINE)
-    return found[1] if found else ""
-
-
-def passwords(text):
-    """All passwords and hashes in a file of users, as (user, word)."""
-    lines = [line.split() for line in text.splitlines()]
-    return {(words[1], word) for words in lines if len(words) > 1 for word in words[2:] if word[0] in "#><!"}
-
-
-def outdated(before, after):
-    """Names of users that are not what they were, whose connections have to go.
-
-    All of them where both files are the same: then a killed run has written what Redis has yet to load.
-    """
-    old, new = ({line.split()[1]: line for line in text.splitlines()} for text in (before, after))
-    return sorted({name for name in new if old.get(name) != new[name]} - {OWN} or {*new} - {OWN})
-
-
-def redacted(text, other, name):
-    """A file of users for --diff: no password, but whether the other file has the same for the user.
-
-    name: what one is called that the other file does not have.
-    """
-    there = passwords(other)
-    for user, word in passwords(text):
-        hidden = "a password" if (user, word) in there else name
-        text = re.sub(
-            rf"^(user {re.escape(user)} .*?){re.escape(word)}(?!\S)", rf"\1({hidden})", text, flags=re.M
-        )
-    return text
-
-
-def differences(before, after):
-    """What Ansible shows for --diff, a file at a time."""
-    return [
-        {"before_header": path, "after_header": path, "before": before[path], "after": after[path]}
-        for path in after
-        if before[path] != after[path]
-    ]
-
-
-def read(path):
-    """The text of a file; empty if there is none."""
-    if not os.path.exists(path):
-        return ""
-    with open(path, encoding="utf-8") as file:
-        return file.read()
-
-
-def write(path, text, mode, group=0):
-    """A file as a whole, or none. An empty text is none."""
-    if not text:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
-        return
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(f"{path}.partial", "w", encoding="utf-8") as file:
-        os.fchmod(file.fileno(), mode)
-        os.fchown(file.fileno(), 0, group)
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(file.name, path)
-
-
-def run(*words):
-    """A command's return code and all that it says."""
-    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    return done.returncode, done.stdout
-
-
-def seconds(timestamp):
-    """A timestamp of systemd in seconds since 1970; 0 where it is empty."""
-    found = re.search(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+) UTC", timestamp)
-    if not found:
-        return 0.0
-    moment = datetime.datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S.%f")
-    return moment.replace(tzinfo=datetime.UTC).timestamp()
-
-
 def unit():
     """What systemd knows of Redis: whether it runs, its process and since when (seconds since 1970).
 
-    Also how often it was started again by itself, whether its unit files are newer than what systemd
-    knows, and whether it starts at boot.
+    Also how often it was started again by itself, and whether it starts at boot.
     """
-    names = "ActiveState,MainPID,NRestarts,ExecMainStartTimestamp,NeedDaemonReload,DropInPaths,UnitFileState"
-    _code, text = run("systemctl", "show", UNIT, "--timestamp=us+utc", f"--property={names}")
-    found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    names = ("ActiveState", "MainPID", "NRestarts", "ExecMainStartTimestamp", "UnitFileState")
+    found = properties(UNIT, *names)
     return {
         "runs": found.get("ActiveState") not in ("inactive", "failed", None),
         "pid": found.get("MainPID", "0"),
         "restarts": found.get("NRestarts", "0"),
         "since": seconds(found.get("ExecMainStartTimestamp", "")),
-        # Debian 12's systemd does not notice the first file in a new folder by itself.
-        "outdated": found.get("NeedDaemonReload") == "yes"
-        or os.path.exists(DROP_IN) != (DROP_IN in found.get("DropInPaths", "").split()),
         "enabled": found.get("UnitFileState") == "enabled",
     }
 
@@ -450,19 +295,13 @@ def check_owner(now):
         )
 
 
-def confine(text):
-    """Let this be the drop-in; an empty one is none."""
-    if read(DROP_IN) != text:
-        write(DROP_IN, text, 0o644)
-    if unit()["outdated"]:
-        run("systemctl", "daemon-reload")
-
-
 def place(configuration, users):
     """Put both files in place, if they differ."""
     group = grp.getgrnam("redis").gr_gid
     for path, text in ((USERS, users), (CONFIGURATION, configuration)):
-        if read(path) != text:
+        if not text:
+            remove(path)
+        elif read(path) != text:
             write(path, text, 0o640, group)
 
 
@@ -475,21 +314,21 @@ def swap(wanted, files, was, password, origins):
     group = grp.getgrnam("redis").gr_gid
     # First, since what is in place has to be asked with it.
     if read(PASSWORD) != password:
-        write(PASSWORD, password, 0o600)
-    digest, stale = digest_of(files[USERS]), outdated(was[USERS], files[USERS])
+        write(PASSWORD, password, 0o600, 0)
+    digest, stale = digest_of(files[USERS]), changed(was[USERS], files[USERS])
     try:
         for path in (CONFIGURATION, USERS):
             write(f"{path}.next", files[path], 0o640, group)
         trial(password, origins, wanted)
     finally:
         for path in (CONFIGURATION, USERS):
-            write(f"{path}.next", "", 0)
-    confine(files[DROP_IN])
+            remove(f"{path}.next")
+    confine(UNIT, DROP_IN, files[DROP_IN])
     try:
         place(files[CONFIGURATION], files[USERS])
         settle(owed(running(wanted), wanted, digest, unit()), wanted, digest, stale)
     except Refused:
-        confine(was[DROP_IN])
+        confine(UNIT, DROP_IN, was[DROP_IN])
         place(was[CONFIGURATION], was[USERS])
         if not was[CONFIGURATION]:
             run("systemctl", "stop", UNIT)
@@ -540,7 +379,7 @@ def main():
     before = {**was, USERS: redacted(was[USERS], files[USERS], "the old password")}
     after = {**files, USERS: redacted(files[USERS], was[USERS], "a new password")}
     result = {
-        "changed": bool(was != files or steps or now["outdated"] or not os.path.exists(PASSWORD)),
+        "changed": bool(was != files or steps or outdated(UNIT, DROP_IN) or not os.path.exists(PASSWORD)),
         "did": ", and ".join(TOLD[step] for step in steps),
         "diff": differences(before, after),
     }

@@ -15,10 +15,13 @@ description:
   - A port that runs the release already is not touched.
   - The release's static files join those of the others in C(/srv/<app>/static) before the first
     port is swapped; where names are the same, the new ones are right. A refusal takes that back.
+  - Keeper and units come first, where they are given: see M(tornado_app_units).
+author: The Tornadoes authors
 options:
   name: {type: str, required: true, description: "The app's name."}
   release: {type: str, required: true, description: "Id of a release that is on the host."}
   ports: {type: list, elements: int, required: true, description: "The ports that shall run it."}
+  units: {type: dict, description: "C(keeper), C(files) and C(command) of M(tornado_app_units)."}
   static: {type: str, default: static, description: "Folder of static files inside a release."}
   event: {type: str, choices: [deployed, rolled back], default: deployed, description: "For the history."}
   source: {type: str, default: "", description: "Where the release comes from, for the history."}
@@ -51,6 +54,7 @@ from ..module_utils.lockfile import open_lock
 from ..module_utils.port_socket import BACKLOG, belongs, holders, spoiled
 from ..module_utils.static import gather, missing
 from ..module_utils.text import printable
+from ..module_utils.units import install
 
 LINES = 12  # of the journal, shown when a release is refused
 MARGIN = 30  # seconds beyond a release's own limits before a keeper counts as stuck
@@ -374,6 +378,13 @@ def known(before):
     return [one["id"] for one in before["releases"]]
 
 
+def refused(name, release, before, why, log=()):
+    """What the module returns of a release that was not taken."""
+    goes_on = f"release {before['current']} goes on" if before["current"] else "none ran before"
+    text = f"{name}: release {release} was not taken ({goes_on}): {why}."
+    return {"failed": True, "msg": text, "reason": why, "log": list(log)}
+
+
 def roll(module):
     """Do it; what the module returns."""
     params = module.params
@@ -382,7 +393,10 @@ def roll(module):
     touched = due(before, release, ports)
     unrecorded = before["last"].get("release") != release or release in before["bad"]
     there = release in known(before)
-    unlinked = missing(f"/srv/{name}", params["static"], release, before["bad"]) if there else {}
+    try:
+        unlinked = missing(f"/srv/{name}", params["static"], release, before["bad"]) if there else {}
+    except OSError as problem:
+        return refused(name, release, before, f"its static files can't be linked ({problem})")
     changed = bool(touched) or unrecorded or before["current"] != release or bool(unlinked)
     # Where a run was killed before it could look at what it had swapped.
     unheard = [port for port in ports if before["ports"].get(str(port), {}).get("unheard")]
@@ -411,9 +425,7 @@ def roll(module):
         this.turn_back()
         if problem.bad:
             this.record(event="refused", reason=str(problem), **origin)
-        goes_on = f"release {before['current']} goes on" if before["current"] else "none ran before"
-        text = f"{name}: release {release} was not taken ({goes_on}): {problem}."
-        return {"failed": True, "msg": text, "reason": str(problem), "log": last_lines(problem.pid, begun)}
+        return refused(name, release, before, str(problem), last_lines(problem.pid, begun))
     this.hang_up()
     if unrecorded:
         this.record(event=params["event"], **origin)
@@ -426,6 +438,18 @@ def roll(module):
     return {"changed": changed or bool(this.reopened), "lines": this.lines(), "swapped": this.swapped}
 
 
+def installed_and_rolled(module):
+    """Keeper and units first; what the module returns."""
+    units, changed, diff = module.params["units"], False, []
+    if units:
+        try:
+            changed, diff = install(module.params["name"], **units, dry=module.check_mode)
+        except OSError as problem:
+            return {"failed": True, "msg": str(problem), "log": []}
+    result = roll(module)
+    return {**result, "changed": changed or result.get("changed", False), "diff": diff}
+
+
 def main():
     """Ansible calls this."""
     text = {"type": "str", "default": ""}
@@ -434,6 +458,7 @@ def main():
             "name": {"type": "str", "required": True},
             "release": {"type": "str", "required": True},
             "ports": {"type": "list", "elements": "int", "required": True},
+            "units": {"type": "dict"},
             "static": {"type": "str", "default": "static"},
             "event": {"type": "str", "choices": ["deployed", "rolled back"], "default": "deployed"},
             "source": text,
@@ -442,11 +467,11 @@ def main():
         supports_check_mode=True,
     )
     if module.check_mode:
-        module.exit_json(**roll(module))
+        module.exit_json(**installed_and_rolled(module))
     # Whoever comes after a killed run waits for this step of it.
     with open_lock(f"/run/tornado-{module.params['name']}.step") as step:
         fcntl.flock(step, fcntl.LOCK_EX)
-        result = roll(module)
+        result = installed_and_rolled(module)
     if result.get("failed"):
         log = "".join(f"\n  {line}" for line in result["log"])
         result["msg"] += f" The program's last lines:{log}" if log else " The program said nothing."

@@ -36,35 +36,9 @@ ports:
 table: {type: list, description: "The same as lines for people."}
 """
 
-import glob
-import grp
-import os
-import pwd
-import stat
-
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.host import look, table
-
-
-def account(name):
-    """Whether there is the app's account, and the folders that are root's alone."""
-    unit = f"tornado-{name}"
-    try:
-        user, group = pwd.getpwnam(unit), grp.getgrnam(unit)
-        folders = [os.lstat(f"/srv/{name}/{folder}") for folder in ("releases", "venvs")]
-    except (KeyError, OSError):
-        return False
-    wanted = (group.gr_gid, f"Tornado app {name}", f"/var/lib/{unit}", "/usr/sbin/nologin")
-    return wanted == (user.pw_gid, user.pw_gecos, user.pw_dir, user.pw_shell) and all(
-        (one.st_mode, one.st_uid, one.st_gid) == (stat.S_IFDIR | 0o755, 0, 0) for one in folders
-    )
-
-
-def open_releases(name):
-    """Releases that all accounts may read."""
-    found = [(path, os.lstat(path).st_mode) for path in sorted(glob.glob(f"/srv/{name}/releases/*"))]
-    return [path for path, mode in found if mode == stat.S_IFDIR | 0o755]
 
 
 def main():
@@ -72,10 +46,8 @@ def main():
     module = AnsibleModule(
         argument_spec={"name": {"type": "str", "required": True}}, supports_check_mode=True
     )
-    name = module.params["name"]
-    status = look(name)
-    asked = {"account": account(name), "open_releases": open_releases(name)}
-    module.exit_json(changed=False, table=table(status), **asked, **status)
+    status = look(module.params["name"])
+    module.exit_json(changed=False, table=table(status), **status)
 
 
 if __name__ == "__main__":

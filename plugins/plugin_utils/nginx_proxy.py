@@ -47,6 +47,13 @@ NOT_PUBLIC = [
     "alt",
     "home.arpa",
 ]
+IPV6 = "/proc/net/if_inet6"  # where the kernel has none, nginx can't listen on an address of it
+KEPT = [
+    "/etc/nginx/certificates",
+    "/etc/nginx/maintenance",
+    "/var/lib/nginx",
+]  # what former sites may have left
+TIMER = "nginx-proxy-certificates.timer"
 OLDEST_WITH_PROFILES = 13  # the Debian whose certbot has them
 
 
@@ -375,16 +382,20 @@ class Inputs:
         bundle = self.acme["ca_bundle"]
         return {
             "ports": [int(one) for one in asked if port(one)],
-            "paths": [bundle]
-            * bool(PATH.fullmatch(bundle) and any(one["tls"] == "acme" for one in self.present)),
+            "paths": [IPV6, *[bundle] * bool(PATH.fullmatch(bundle) and self.with_acme())],
+            "folders": KEPT,
+            "units": [TIMER],
             "packages": self.packages(tls),
             "nginx": True,
         }
 
     def packages(self, tls):
         """What the sites need to be installed."""
-        acme = any(site["tls"] == "acme" for site in self.present)
-        return ["nginx", "logrotate", *["python3-cryptography"] * tls, *["certbot"] * acme]
+        return ["nginx", "logrotate", *["python3-cryptography"] * tls, *["certbot"] * self.with_acme()]
+
+    def with_acme(self):
+        """Whether a CA is asked for certificates."""
+        return any(site["tls"] == "acme" for site in self.present)
 
     def answers(self, found):
         """A sentence for each value that can't be had on the host."""
@@ -400,7 +411,7 @@ class Inputs:
                 "end what listens there first."
             )
         for path, what in found["paths"].items():
-            if what["kind"] not in ("file", "link"):
+            if path != IPV6 and what["kind"] not in ("file", "link"):
                 yield (
                     f"nginx_proxy_acme: ca_bundle: {path} is no file on {self.run.host}. Put it there first."
                 )

@@ -19,7 +19,7 @@ def render(*sites, build=TRIXIE, ipv6=True, **settings):
         "nginx_proxy",
         "__nginx_proxy_files",
         ansible_search_path=[str(ROOT / "roles/nginx_proxy")],
-        __nginx_proxy_looked={"build": build, "paths": {"/proc/net/if_inet6": {"kind": "file" * ipv6}}},
+        __nginx_proxy_host={"build": build, "paths": {"/proc/net/if_inet6": {"kind": "file" * ipv6}}},
         nginx_proxy_sites=list(sites),
         **settings,
     )

@@ -4,6 +4,7 @@ import hashlib
 import re
 
 import pytest
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils import redis_users as users
 from ansible_collections.tornadoes.tornadoes.plugins.modules import (
     redis_server_configuration as configuration,
 )
@@ -34,7 +35,7 @@ def test_nothing_that_was_accepted_is_dropped():
 
 
 def test_nobody_is_somebody_without_a_password():
-    lines = configuration.rules([CHAT], PASSWORD).splitlines()
+    lines = users.rules([CHAT], PASSWORD).splitlines()
     assert lines[0] == "user default off resetpass resetkeys resetchannels -@all"
     assert lines[1] == f"user chat on #{'a' * 64} resetchannels ~chat:* &chat:* -@all +@read"
     assert lines[2].startswith(f"user tornadoes on #{hashlib.sha256(PASSWORD.encode()).hexdigest()} ")
@@ -43,36 +44,32 @@ def test_nobody_is_somebody_without_a_password():
 
 
 def test_the_digest_tells_users_apart():
-    text = configuration.rules([CHAT], PASSWORD)
-    digest = configuration.digest_of(text)
+    text = users.rules([CHAT], PASSWORD)
+    digest = users.digest_of(text)
     assert re.fullmatch("[0-9a-f]{12}", digest)
-    other = configuration.rules([{**CHAT, "hash": "b" * 64}], PASSWORD)
-    assert configuration.digest_of(other) != digest
-    assert configuration.digest_of("") == ""
+    other = users.rules([{**CHAT, "hash": "b" * 64}], PASSWORD)
+    assert users.digest_of(other) != digest
+    assert users.digest_of("") == ""
 
 
 def test_the_order_of_users_makes_no_difference():
-    users = [CHAT, {**CHAT, "name": "another"}]
-    assert configuration.rules(users, PASSWORD) == configuration.rules(users[::-1], PASSWORD)
+    some = [CHAT, {**CHAT, "name": "another"}]
+    assert users.rules(some, PASSWORD) == users.rules(some[::-1], PASSWORD)
 
 
 def test_who_changed_has_to_come_in_again():
     same = {**CHAT, "name": "same"}
-    old = configuration.rules([CHAT, same], PASSWORD)
-    new = configuration.rules([{**CHAT, "hash": "b" * 64}, same, {**CHAT, "name": "new"}], PASSWORD)
-    assert configuration.outdated(old, new) == ["chat", "new"]
-    assert (
-        configuration.outdated("", new)
-        == configuration.outdated(new, new)
-        == ["chat", "default", "new", "same"]
-    )
+    old = users.rules([CHAT, same], PASSWORD)
+    new = users.rules([{**CHAT, "hash": "b" * 64}, same, {**CHAT, "name": "new"}], PASSWORD)
+    assert users.changed(old, new) == ["chat", "new"]
+    assert users.changed("", new) == users.changed(new, new) == ["chat", "default", "new", "same"]
 
 
 def test_a_difference_shows_no_hash_but_that_it_is_another():
-    old = configuration.rules([CHAT, {**CHAT, "name": "same"}], PASSWORD)
-    new = configuration.rules([{**CHAT, "hash": "b" * 64}, {**CHAT, "name": "same"}], PASSWORD)
-    before = configuration.redacted(old, new, "the old password")
-    after = configuration.redacted(new, old, "a new password")
+    old = users.rules([CHAT, {**CHAT, "name": "same"}], PASSWORD)
+    new = users.rules([{**CHAT, "hash": "b" * 64}, {**CHAT, "name": "same"}], PASSWORD)
+    before = users.redacted(old, new, "the old password")
+    after = users.redacted(new, old, "a new password")
     assert not re.search("[0-9a-f]{64}", before + after)
     assert "user chat on (the old password) " in before
     assert "user chat on (a new password) " in after
@@ -82,9 +79,7 @@ def test_a_difference_shows_no_hash_but_that_it_is_another():
 
 def test_a_password_that_somebody_wrote_by_hand_is_not_shown():
     text = "user chat on >of-the-chat-sesame ~* +@all\n"
-    assert (
-        configuration.redacted(text, "", "the old password") == "user chat on (the old password) ~* +@all\n"
-    )
+    assert users.redacted(text, "", "the old password") == "user chat on (the old password) ~* +@all\n"
 
 
 WANTED = {"port": "6379", "maxmemory": "1"}

@@ -1,0 +1,60 @@
+"""The file of Redis's users (its ACL): what it says, and what of it may be shown. Standard library only."""
+
+import hashlib
+import re
+
+from .redis_client import OWN
+
+OWN_COMMANDS = "+ping +info +acl|load +acl|getuser +config|get +config|set +client|kill"
+
+
+def rules(users, password):
+    """The file of users: nobody who gives no name, those of the inventory, and the role's own.
+
+    The last one's key is a digest of the lines before, so that a running Redis can tell which
+    users it has.
+    """
+    lines = ["user default off resetpass resetkeys resetchannels -@all"]
+    for user in sorted(users, key=lambda user: user["name"]):
+        keys = [f"~{key} &{key}" for key in user["keys"]]
+        words = ["on", f"#{user['hash']}", "resetchannels", *keys, "-@all", *user["commands"]]
+        lines.append(f"user {user['name']} {' '.join(words)}")
+    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
+    own = hashlib.sha256(password.encode()).hexdigest()
+    lines.append(f"user {OWN} on #{own} resetchannels ~{digest} -@all {OWN_COMMANDS}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def digest_of(text):
+    """The digest in a file of users; empty if there is none."""
+    found = re.search(rf"^user {OWN} .* ~(\w+) ", text, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def passwords(text):
+    """All passwords and hashes in a file of users, as (user, word)."""
+    lines = [line.split() for line in text.splitlines()]
+    return {(words[1], word) for words in lines if len(words) > 1 for word in words[2:] if word[0] in "#><!"}
+
+
+def changed(before, after):
+    """Names of users that are not what they were, whose connections have to go.
+
+    All of them where both files are the same: then a killed run has written what Redis has yet to load.
+    """
+    old, new = ({line.split()[1]: line for line in text.splitlines()} for text in (before, after))
+    return sorted({name for name in new if old.get(name) != new[name]} - {OWN} or {*new} - {OWN})
+
+
+def redacted(text, other, name):
+    """A file of users for --diff: no password, but whether the other file has the same for the user.
+
+    name: what one is called that the other file does not have.
+    """
+    there = passwords(other)
+    for user, word in passwords(text):
+        hidden = "a password" if (user, word) in there else name
+        text = re.sub(
+            rf"^(user {re.escape(user)} .*?){re.escape(word)}(?!\S)", rf"\1({hidden})", text, flags=re.M
+        )
+    return text

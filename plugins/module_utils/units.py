@@ -1,0 +1,96 @@
+"""What stays from release to release: keeper, unit templates, the status command. Standard library only."""
+
+import glob
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+
+from .files import differences, link, mode_of, read, write
+from .host import UNITS, known_ports, show
+
+MARK = "@made_of@"  # in a unit: what a keeper says of itself, so that an older one is known by it
+
+
+class Keeper:
+    """The keeper's folder. files: name to content. home: /srv/NAME."""
+
+    def __init__(self, home, files):
+        name = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:12]
+        self.files, self.all, self.link = files, f"{home}/keepers", f"{home}/keeper"
+        self.folder = f"{self.all}/{name}"
+
+    def here(self):
+        """What is there now, name to content."""
+        return {os.path.basename(path): read(path) for path in glob.glob(f"{self.link}/*.py")}
+
+    def due(self):
+        """Whether the link has to move, or what it leads to was changed by hand."""
+        return os.path.realpath(self.link) != self.folder or self.here() != self.files
+
+    def install(self):
+        """Write the folder under another name, give it its own, then move the link."""
+        partial = f"{self.folder}.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        os.makedirs(partial, mode=0o755)
+        for name, content in self.files.items():
+            write(f"{partial}/{name}", content, 0o644)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os.rename(partial, self.folder)
+        link(self.link, f"keepers/{os.path.basename(self.folder)}")
+
+    def forget_others(self):
+        """Remove older keepers; one that still runs has read all that it needs."""
+        for path in glob.glob(f"{self.all}/*"):
+            if path != self.folder:
+                shutil.rmtree(path)
+
+
+def made_of(keeper, files):
+    """12 hexadecimal digits for all that a running keeper and its processes are made of."""
+    units = {path: text for path, text in files.items() if path.endswith("@.service")}
+    return hashlib.sha256(json.dumps([keeper, units], sort_keys=True).encode()).hexdigest()[:12]
+
+
+def units_of(name):
+    """The units that systemd knows of the app's ports."""
+    ports = known_ports(f"tornado-{name}")
+    return [f"tornado-{name}@{port}.{kind}" for port in ports for kind in ("service", "socket")]
+
+
+def install(name, keeper, files, command, dry):
+    """Make them what they shall be; whether that is a change, and the differences.
+
+    name: the app's. keeper: name of a file of the keeper to its content. files: path of a unit or
+    another file to its content, where C(@made_of@) becomes a digest of all. command: content of the
+    command tornado-NAME-status. dry: whether to say it only. OSError: systemd does not read the units.
+    """
+    os.umask(0o022)
+    digest = made_of(keeper, files)
+    kept = Keeper(f"/srv/{name}", keeper)
+    files = {path: (text.replace(MARK, digest), 0o644) for path, text in files.items()}
+    files[f"/usr/local/bin/tornado-{name}-status"] = (command, 0o755)
+    due = {path: one for path, one in files.items() if (read(path), mode_of(path)) != one}
+
+    changed = kept.due() or bool(due)
+    before = {f"{kept.link}/{one}": text for one, text in kept.here().items()}
+    after = {f"{kept.link}/{one}": text for one, text in keeper.items()}
+    diff = differences(
+        {**before, **{path: read(path) for path in due}},
+        {**after, **{path: text for path, (text, _mode) in due.items()}},
+    )
+    if dry:
+        return changed, diff
+    if kept.due():
+        kept.install()
+    kept.forget_others()
+    for path, (text, mode) in due.items():
+        write(path, text, mode)
+    new = any(path.startswith(UNITS) for path in due)
+    if new or any(one["NeedDaemonReload"] == "yes" for one in show(units_of(name)).values()):
+        done = subprocess.run(["systemctl", "daemon-reload"], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise OSError(f"systemd did not read the units of {name}: {done.stderr.strip()}")
+        changed = True
+    return changed, diff
