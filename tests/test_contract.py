@@ -1,11 +1,13 @@
-"""Defaults, argument specs and README of a role say the same: names and values."""
+"""Defaults, argument specs and README of a role say the same. What a module says of itself is complete."""
 
 import re
+from importlib import import_module
 
 import pytest
 import yaml
 from rendering import ROOT, evaluate, load
 
+COLLECTION = "ansible_collections.tornadoes.tornadoes"
 ROLES = ("tornado_app", "nginx_proxy", "redis_server")
 # Said in words in the README, since the value is a path of this checkout.
 IN_WORDS = {"tornado_app_source"}
@@ -79,3 +81,20 @@ def test_the_readme_names_every_key_and_its_default(role, variable, heading):
     for name, option in keys.items():
         said = yaml.safe_load(rows[name].strip().strip("`"))
         assert said == ("required" if option.get("required") else option["default"]), name
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "plugins/modules").glob("*.py")), ids=lambda path: path.stem)
+def test_ansible_doc_tells_what_a_module_takes_and_gives(path):
+    module = import_module(f"{COLLECTION}.plugins.modules.{path.stem}")
+    described = yaml.safe_load(module.DOCUMENTATION)
+    assert described["module"] == path.stem
+    assert described["author"]
+    # A colon makes a dict of a line, which ansible-doc gives up over.
+    assert all(isinstance(line, str) for line in described["description"])
+    for task in yaml.safe_load(module.EXAMPLES):
+        given = task[f"tornadoes.tornadoes.{path.stem}"] or {}
+        assert set(given) <= set(described["options"])
+        assert {name for name, option in described["options"].items() if option.get("required")} <= set(given)
+    for name, value in yaml.safe_load(getattr(module, "RETURN", "{}")).items():
+        assert {"type", "returned", "description"} <= set(value), name
+        assert value["type"] != "list" or "elements" in value, name

@@ -13,6 +13,7 @@ module: nginx_proxy_capacity
 short_description: How many open connections a host's nginx can hold
 description:
   - Computes from settings and the host, whether nginx is there yet or not. Changes nothing.
+author: The Tornadoes authors
 options:
   workers: {type: str, required: true, description: "Number of worker processes, or V(auto)."}
   worker_connections: {type: int, required: true, description: "Connections per worker."}
@@ -21,11 +22,26 @@ options:
   memory: {type: int, required: true, description: "KiB that an open connection costs nginx and the kernel."}
 """
 
+EXAMPLES = r"""
+- name: Ask how many connections nginx holds
+  tornadoes.tornadoes.nginx_proxy_capacity:
+    workers: auto
+    worker_connections: 16384
+    upstreams: [127.0.0.1:8000, 127.0.0.1:8001]
+    ports: [80, 443]
+    memory: 60
+"""
+
 RETURN = r"""
 limits:
   type: list
+  elements: str
+  returned: always
   description: For each limit C(name), C(holds) (connections) and C(how) that was computed; the lowest first.
-used: {type: int, description: "Connections of clients that are open now."}
+used:
+  type: int
+  returned: always
+  description: Connections of clients that are open now.
 """
 
 OPEN = "01"  # state of a line in /proc/net/tcp: established

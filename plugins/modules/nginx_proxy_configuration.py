@@ -17,6 +17,7 @@ description:
   - Stores the files below C(/etc/nginx/tornadoes), tests them, links C(/etc/nginx/nginx.conf)
     to them, and starts or reloads nginx. If any step fails, the old link is back.
   - Reloads only if nginx has yet to read something.
+author: The Tornadoes authors
 options:
   files:
     type: dict
@@ -56,13 +57,44 @@ options:
       beside one says that nginx has yet to.
 """
 
+EXAMPLES = r"""
+- name: Swap the configuration
+  tornadoes.tornadoes.nginx_proxy_configuration:
+    files:
+      nginx.conf: "{{ lookup('template', 'nginx.conf.j2') }}"
+    user: www-data
+    drop_in: ""
+    port: 80
+"""
+
 RETURN = r"""
-release: {type: str, description: "Name of the release's folder."}
-foreign: {type: list, description: "Configuration files of others that nginx includes."}
-edited: {type: list, description: "Files of the role that somebody has changed by hand since the last run."}
-nowhere: {type: list, description: "Those of C(upstreams) and C(named) that are not there."}
-enabled: {type: bool, description: "Whether nginx starts at boot."}
-restart_needed: {type: bool, description: "Whether nginx runs since before its drop-in was written."}
+release:
+  type: str
+  returned: always
+  description: Name of the release's folder.
+foreign:
+  type: list
+  elements: str
+  returned: always
+  description: Configuration files of others that nginx includes.
+edited:
+  type: list
+  elements: str
+  returned: always
+  description: Files of the role that somebody has changed by hand since the last run.
+nowhere:
+  type: list
+  elements: str
+  returned: always
+  description: Those of C(upstreams) and C(named) that are not there.
+enabled:
+  type: bool
+  returned: always
+  description: Whether nginx starts at boot.
+restart_needed:
+  type: bool
+  returned: always
+  description: Whether nginx runs since before its drop-in was written.
 """
 
 import glob

@@ -12,6 +12,7 @@ short_description: Forget answers that nginx keeps
 description:
   - Each file of the cache says near its start which address it is for. All that are for this one go,
     however it was spelt, in all the variants that its visitors' headers make of it.
+author: The Tornadoes authors
 options:
   address:
     description: The address, as V(https://www.example.org/news). With V(*) at its end all that begin so.
@@ -21,6 +22,13 @@ options:
     description: Folder of the cache.
     type: path
     required: true
+"""
+
+EXAMPLES = r"""
+- name: Purge the news
+  tornadoes.tornadoes.nginx_proxy_purge:
+    address: https://www.example.org/news*
+    path: /var/lib/nginx/cache
 """
 RETURN = """
 forgotten:

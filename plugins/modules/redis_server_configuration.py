@@ -16,6 +16,7 @@ description:
     reach and that has no data, puts them in place, and lets the Redis of the host take them.
     If any step fails, the old ones are back.
   - Redis restarts only for what it can't take over while it runs.
+author: The Tornadoes authors
 options:
   configuration:
     type: str
@@ -46,8 +47,20 @@ options:
       commands: {type: list, elements: str, required: true, description: "What it may do, in Redis's words."}
 """
 
+EXAMPLES = r"""
+- name: Swap the configuration
+  tornadoes.tornadoes.redis_server_configuration:
+    configuration: "{{ lookup('template', 'tornadoes.conf.j2') }}"
+    drop_in: "{{ lookup('template', 'drop-in.conf.j2') }}"
+    users:
+      - {name: chat, hash: "{{ password | hash('sha256') }}", keys: ['chat:*'], commands: ['+@read']}
+"""
+
 RETURN = r"""
-did: {type: str, description: "What Redis got, or would get in check mode, besides files; empty if nothing."}
+did:
+  type: str
+  returned: always
+  description: What Redis got, or would get in check mode, besides files; empty if nothing.
 """
 
 import contextlib

@@ -14,6 +14,7 @@ module: tornado_app_capacity
 short_description: How many open connections a host's app can hold
 description:
   - Computes from settings and the host, whether the app is there yet or not. Changes nothing.
+author: The Tornadoes authors
 options:
   name: {type: str, required: true, description: "The app's name."}
   ports: {type: list, elements: int, required: true, description: "Its ports."}
@@ -23,11 +24,27 @@ options:
   base: {type: int, required: true, description: "KiB that an instance takes without connections."}
 """
 
+EXAMPLES = r"""
+- name: Ask how many connections the app holds
+  tornadoes.tornadoes.tornado_app_capacity:
+    name: chat
+    ports: [8000, 8001]
+    files: 65536
+    memory_max: 512M
+    memory: 17
+    base: 32768
+"""
+
 RETURN = r"""
 limits:
   type: list
+  elements: str
+  returned: always
   description: For each limit C(name), C(holds) (connections) and C(how) that was computed; the lowest first.
-used: {type: int, description: "Connections that are open now, of all ports."}
+used:
+  type: int
+  returned: always
+  description: Connections that are open now, of all ports.
 """
 
 UNITS = {"K": 1, "M": 1024, "G": 1024**2, "T": 1024**3}  # KiB

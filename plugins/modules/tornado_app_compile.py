@@ -9,14 +9,23 @@ description:
   - The compiler runs as an account without rights, in a unit that may nothing, see
     M(tornado_app_environment). It gets the files and gives back what it makes of them.
   - A file that can't be compiled is no error. What the app imports shows at its start.
+author: The Tornadoes authors
 options:
   name: {type: str, required: true, description: "The app's name."}
   path: {type: path, required: true, description: "The release."}
   program: {type: str, required: true, description: "Text of files/build/compile.py."}
 """
 
+EXAMPLES = r"""
+- name: Compile the code of a release
+  tornadoes.tornadoes.tornado_app_compile:
+    name: chat
+    path: /srv/chat/releases/0123456789ab.partial
+    program: "{{ lookup('file', 'build/compile.py') }}"
+"""
+
 RETURN = r"""
-log: {type: list, returned: success, description: "What the compiler complained of."}
+log: {type: list, elements: str, returned: success, description: "What the compiler complained of."}
 """
 
 import grp

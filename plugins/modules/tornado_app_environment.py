@@ -12,6 +12,7 @@ description:
     environment is root's.
   - pip has root's settings, wherever on the host they are, and its certificates.
   - Without the file C(.complete), which comes last and is root's, an environment counts as half-built.
+author: The Tornadoes authors
 options:
   name: {type: str, required: true, description: "The app's name."}
   path: {type: path, required: true, description: "The environment. C(wheels) may be in it already."}
@@ -20,6 +21,16 @@ options:
   offline: {type: bool, default: false, description: "Take the wheels and ask no index."}
   editable: {type: bool, default: false, description: "Keep the source beside the environment."}
   program: {type: str, required: true, description: "Text of files/build/environment.py."}
+"""
+
+EXAMPLES = r"""
+- name: Build an environment
+  tornadoes.tornadoes.tornado_app_environment:
+    name: chat
+    path: /srv/chat/venvs/0123456789ab
+    source: /srv/chat/releases/0123456789ab.partial
+    requirements: requirements.txt
+    program: "{{ lookup('file', 'build/environment.py') }}"
 """
 
 RETURN = r"""

@@ -19,3 +19,10 @@ options:
     default: false
     description: Whether to return what M(tornado_app_status) does, but for its table.
 """
+
+EXAMPLES = r"""
+- name: Acquire the lock and query the releases
+  tornadoes.tornadoes.tornado_app_lock:
+    name: chat
+    status: true
+"""

@@ -15,6 +15,7 @@ description:
   - Links lead to something in the source. Below the folder of static files, and on the way to it, there
     are none in the release; what they lead to is there instead.
   - Called by the action of the same name, which keeps the secrets to itself.
+author: The Tornadoes authors
 options:
   remove: {type: path, description: "For the action alone: the folder of an earlier call, which goes."}
   source: {type: str, required: true, description: "Directory, git address, or archive (file or URL)."}
@@ -33,6 +34,20 @@ options:
 notes:
   - What is wrong with the source comes back as RV(refusal), because the task runs under
     C(no_log), which would hide a failure's message.
+"""
+
+EXAMPLES = r"""
+- name: Pack a release
+  tornadoes.tornadoes.tornado_app_pack:
+    source: https://git.example.org/chat.git
+    version: v2.1
+    destination: /tmp/chat.tar
+    runtime: files/release
+    group: tornado-chat
+    settings: {main: server.py, arguments: []}
+    requirements: requirements.txt
+    default_requirements: files/release/requirements.txt
+    python: /usr/bin/python3 3.13
 """
 
 RETURN = r"""

@@ -15,7 +15,7 @@ description:
   - A port that runs the release already is not touched.
   - The release's static files join those of the others in C(/srv/<app>/static) before the first
     port is swapped; where names are the same, the new ones are right. A refusal takes that back.
-  - Keeper and units come first, where they are given: see M(tornado_app_units).
+  - Keeper and units come first, where they are given, as M(tornado_app_units) does it.
 author: The Tornadoes authors
 options:
   name: {type: str, required: true, description: "The app's name."}
@@ -28,11 +28,35 @@ options:
   who: {type: str, default: "", description: "Who asked for it, for the history."}
 """
 
+EXAMPLES = r"""
+- name: Swap the ports to a release
+  tornadoes.tornadoes.tornado_app_roll:
+    name: chat
+    release: 0123456789ab
+    ports: [8000, 8001]
+"""
+
 RETURN = r"""
-lines: {type: list, description: "One line a port: old release, new release, seconds to ready, to drained."}
-swapped: {type: list, description: "Per port C(port), C(old), C(seconds), C(drained), C(forced)."}
-reason: {type: str, description: "Why the release was refused."}
-log: {type: list, description: "The refused process's last lines."}
+lines:
+  type: list
+  elements: str
+  returned: always
+  description: >-
+    One line a port: old release, new release, seconds to ready, to drained.
+swapped:
+  type: list
+  elements: dict
+  returned: always
+  description: Per port C(port), C(old), C(seconds), C(drained), C(forced).
+reason:
+  type: str
+  returned: failure
+  description: Why the release was refused.
+log:
+  type: list
+  elements: str
+  returned: failure
+  description: The refused process's last lines.
 """
 
 import contextlib

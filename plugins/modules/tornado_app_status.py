@@ -7,33 +7,90 @@ module: tornado_app_status
 short_description: What a host has and runs of one app
 description:
   - Asks the file system, systemd and the keepers. Changes nothing.
+author: The Tornadoes authors
 options:
   name: {type: str, required: true, description: "The app's name."}
 """
 
+EXAMPLES = r"""
+- name: Query the releases
+  tornadoes.tornadoes.tornado_app_status:
+    name: chat
+"""
+
 RETURN = r"""
-account: {type: bool, description: "Whether account and folders are as the role makes them."}
-open_releases: {type: list, description: "Paths of releases that all accounts may read."}
-python: {type: str, description: "The system interpreter, with its version."}
-current: {type: str, description: "Id of the release that C(current) names, or empty."}
-releases: {type: list, description: "Complete releases, newest first: C(id), and C(venv) that it needs."}
-history: {type: list, description: "The lines of releases.jsonl, oldest first."}
-last: {type: dict, description: "The last of them that was no refusal."}
-bad: {type: list, description: "Releases that were refused when they were last tried."}
-owed: {type: str, description: "Id of the release after which commands have yet to run, or empty."}
-previous: {type: str, description: "Id of the release that a rollback would go to, or empty."}
-venvs: {type: list, description: "Ids of the complete environments."}
-half_built: {type: list, description: "Paths of what a killed run left of other releases."}
-units: {type: bool, description: "Whether the app's unit files are there."}
+account:
+  type: bool
+  returned: always
+  description: Whether account and folders are as the role makes them.
+open_releases:
+  type: list
+  elements: str
+  returned: always
+  description: Paths of releases that all accounts may read.
+python:
+  type: str
+  returned: always
+  description: The system interpreter, with its version.
+current:
+  type: str
+  returned: always
+  description: Id of the release that C(current) names, or empty.
+releases:
+  type: list
+  elements: dict
+  returned: always
+  description: >-
+    Complete releases, newest first: C(id), and C(venv) that it needs.
+history:
+  type: list
+  elements: dict
+  returned: always
+  description: The lines of releases.jsonl, oldest first.
+last:
+  type: dict
+  returned: always
+  description: The last of them that was no refusal.
+bad:
+  type: list
+  elements: str
+  returned: always
+  description: Releases that were refused when they were last tried.
+owed:
+  type: str
+  returned: always
+  description: Id of the release after which commands have yet to run, or empty.
+previous:
+  type: str
+  returned: always
+  description: Id of the release that a rollback would go to, or empty.
+venvs:
+  type: list
+  elements: str
+  returned: always
+  description: Ids of the complete environments.
+half_built:
+  type: list
+  elements: str
+  returned: always
+  description: Paths of what a killed run left of other releases.
+units:
+  type: bool
+  returned: always
+  description: Whether the app's unit files are there.
 ports:
   type: dict
+  returned: always
   description: >-
-    For each port with a unit: C(service) and C(socket) (systemd's ActiveState), C(enabled),
-    C(outdated) (unit or keeper are younger than the keeper's process), C(socket_outdated), and what
-    the keeper says:
+    For each port with a unit: C(service) and C(socket) (systemd's ActiveState), C(enabled), C(outdated)
+    (unit or keeper are younger than the keeper's process), C(socket_outdated), and what the keeper says:
     C(release), C(state), C(pid), C(since) (seconds since 1970), C(load), C(restarts), C(draining);
     C(memory) and C(keeper_memory) in bytes.
-table: {type: list, description: "The same as lines for people."}
+table:
+  type: list
+  elements: str
+  returned: always
+  description: The same as lines for people.
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -22,6 +22,15 @@ options:
   command: {type: str, required: true, description: "Content of the command tornado-NAME-status."}
 """
 
+EXAMPLES = r"""
+- name: Install keeper and units
+  tornadoes.tornadoes.tornado_app_units:
+    name: chat
+    keeper: "{{ keeper }}"
+    files: "{{ files }}"
+    command: "{{ lookup('file', 'host.py') }}"
+"""
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.units import install
