@@ -220,7 +220,7 @@ class EventsHandler(Pushed, Handler):
         self.write("retry: %d\n\n" % random.randint(200, 1200))
         self.flush()
         self.follow(cursor)
-        # Else nginx ends what says nothing for its own time.
+        # Else nginx ends what has said nothing for as long as it waits.
         comments = PeriodicCallback(self.comment, POLL_SECONDS * 1000)
         comments.start()
         yield self.left
