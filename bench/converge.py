@@ -2,12 +2,11 @@
 
 The host has what bench/hosts.yml says; the runs are about one of its apps, nginx and Redis.
 `plain` is bench/plain/site.yml, a playbook in the field's usual style. `floor` is one ssh connection
-that runs one script making the same checks. `--against FOLDER` names another checkout, with an
-environment of its own (script/setup), whose site.yml is tried as well: before each of its runs, and of ours,
-another one makes the host what that checkout says.
+that runs one script making the same checks. `script/bench --against=CHECKOUT` names another checkout, with
+an environment of its own (script/setup), whose site.yml is tried as well: before each of its runs, and of
+ours, another one makes the host what that checkout says.
 """
 
-import argparse
 import os
 import re
 import resource
@@ -64,9 +63,7 @@ def site(folder):
 
 def main():
     """The command."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--against", type=Path, help="another checkout")
-    against = parser.parse_args().against
+    against = os.environ.get("TORNADOES_AGAINST")
     report = lab.Report("converge", "on the clock", "of the processor", "times ours", "times its processor")
     plain = [lab.BIN / "ansible-playbook", *site(lab.ROOT)[1:5], "bench/plain/site.yml"]
     lab.say("Setting the plain playbook's program up")
@@ -79,7 +76,7 @@ def main():
         "floor": lambda: costs.run("floor", lab.ssh(FLOOR), lab.ROOT),
     }
     if against:
-        folder = against.resolve()
+        folder = (lab.ROOT / against).resolve()
         ways["before"] = lambda: costs.run("before", site(folder), folder, settled=False)
     for name in ways:
         # The first one pays for connections and caches of the file system.
