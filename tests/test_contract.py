@@ -32,6 +32,25 @@ def test_every_variable_is_known_everywhere(role):
 
 
 @pytest.mark.parametrize("role", ROLES)
+def test_the_readme_names_what_a_playbook_is_told(role):
+    text = (ROOT / "roles" / role / "README.md").read_text()
+    rows = re.findall(rf"^\| `(\w+)\.yml` \| `({role}_\w+)` \| [^|]+ \| `?([^|`]+)`? \|", text, re.MULTILINE)
+    specs = load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]
+    told = {
+        (
+            entry.removeprefix("playbook_"),
+            name,
+            "required" if option.get("required") else f'"{option["default"]}"',
+        )
+        for entry, spec in specs.items()
+        if entry != "variables"
+        for name, option in spec["options"].items()
+    }
+    assert {(book, name, default.strip()) for book, name, default in rows} == told
+    assert all((ROOT / f"playbooks/{book}.yml").exists() for book, _name, _default in told)
+
+
+@pytest.mark.parametrize("role", ROLES)
 def test_the_readme_names_the_default_that_counts(role):
     for name, (_kind, default) in readme_rows(role).items():
         if name not in IN_WORDS:

@@ -14,9 +14,13 @@ from rendering import ROOT, evaluate, load
 
 PLAYBOOKS = (ROOT / "playbooks").glob("*.yml")
 ROLES = ("tornado_app", "nginx_proxy", "redis_server")
-OPTIONS = {
-    role: load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["variables"]["options"]
-    for role in ROLES
+SPECS = {role: load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"] for role in ROLES}
+OPTIONS = {role: SPECS[role]["variables"]["options"] for role in ROLES}
+ALL = {
+    name: option
+    for spec in SPECS.values()
+    for one in spec.values()
+    for name, option in one["options"].items()
 }
 
 # What others call theirs: roles that people use beside these, and names of one's own.
@@ -70,14 +74,14 @@ SLIPS = {
 def names(role, variables, given=()):
     """What is said of the names of these variables."""
     defaults = load(f"roles/{role}/defaults/main.yml")
-    looked_at = inputs.Names(role, OPTIONS[role], defaults, {**defaults, **variables}, given)
+    elsewhere = {"tornado_app_release": "rollback"}
+    looked_at = inputs.Names(role, OPTIONS[role], defaults, {**defaults, **variables}, given, elsewhere)
     return list(looked_at.refusals(variables.get))
 
 
 def said(name, value):
     """What is said of a variable's value."""
-    [role] = [role for role in ROLES if name.startswith(role)]
-    return list(inputs.check(name, value, OPTIONS[role][name]))
+    return list(inputs.check(name, value, ALL[name]))
 
 
 @pytest.mark.parametrize("name", SLIPS)
@@ -137,17 +141,17 @@ def test_what_the_command_line_gives_without_the_prefix_is_a_slip(word):
         ("tornado_app_name=a tornado_app_version: v1", "tornado_app_version", "tornado_app_version=VALUE"),
         ("tornado_app_main=-m chat", "tornado_app_main", "tornado_app_main=VALUE"),
         ("tornado_app_secrets: s3cret", "tornado_app_secrets", "tornado_app_secrets=VALUE"),
-        ("nginx_proxy_maintenance: on", "nginx_proxy_maintenance", "nginx_proxy_maintenance=VALUE"),
+        ("nginx_proxy_maintenance: on", "nginx_proxy_maintenance", "nginx_proxy_maintenance=on"),
         ("= x", "", "NAME=VALUE"),
     ],
 )
 def test_a_variable_of_the_command_line_that_is_none_is_refused(text, name, example):
-    assert list(inputs.strays([text], OPTIONS["tornado_app"], own=True)) == [
+    assert list(inputs.strays([text], ALL, own=True)) == [
         f"-e {name}: Ansible makes no variable of what is written so. Write -e {example}, "
         "without spaces or a colon, or in quotes what has some."
     ]
-    theirs = list(inputs.strays([text], OPTIONS["tornado_app"], own=False))
-    assert len(theirs) == name.startswith("tornado_app")
+    theirs = list(inputs.strays([text], ALL, own=False))
+    assert len(theirs) == (name in ALL)
 
 
 def test_what_ansible_reads_from_the_command_line_is_taken():
@@ -160,19 +164,64 @@ def test_what_ansible_reads_from_the_command_line_is_taken():
         "a=1 b=2",
         "",
     ]
-    assert list(inputs.strays(texts, OPTIONS["tornado_app"], own=True)) == []
+    assert list(inputs.strays(texts, ALL, own=True)) == []
+
+
+def test_what_a_playbook_is_told_stands_in_no_inventory():
+    assert names("tornado_app", {"tornado_app_release": "x"}) == [
+        "tornado_app_release: only playbooks/rollback.yml reads it, from the command line. Leave it out here."
+    ]
+
+
+def test_a_name_of_an_earlier_version_is_answered_with_what_to_do(monkeypatch):
+    gone = {
+        "tornado_app_former": "tornado_app_main",
+        "tornado_app_apps.was": "The host finds it. Remove the line.",
+    }
+    monkeypatch.setattr(inputs, "RENAMED", gone)
+    assert names("tornado_app", {"tornado_app_former": "x"}) == [
+        "tornado_app_former: it is called tornado_app_main now. Write that."
+    ]
+    assert said("tornado_app_apps", [{"name": "one"}, {"name": "two", "was": "x"}]) == [
+        "tornado_app_apps[1].was: no such variable any more. The host finds it. Remove the line."
+    ]
+
+
+def test_nobody_reads_what_is_said_to_be_gone():
+    for name in inputs.RENAMED:
+        variable, *keys = name.split(".")
+        options = next(OPTIONS[role] for role in ROLES if variable.startswith(role))
+        for key in keys:
+            options, variable = options[variable]["options"], key
+        assert variable not in options, name
+
+
+def run_unreachable(folder, *words):
+    """What a playbook says that is given hosts which nobody can reach: this machine must not be changed."""
+    host = {"nobody": {"ansible_connection": "ssh", "ansible_ssh_executable": "/bin/false"}}
+    (folder / "hosts.yml").write_text(yaml.safe_dump({role: {"hosts": host} for role in ROLES}))
+    command = [Path(sys.executable).parent / "ansible-playbook", "-i", folder, *words]
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    environment["ANSIBLE_GATHERING"] = "explicit"
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("playbook", "sentence"),
+    [
+        ("maintenance", "nginx_proxy_maintenance: is missing. Give on or off, with -e."),
+        ("purge", "nginx_proxy_purge: is missing. Give text, with -e."),
+    ],
+)
+def test_a_playbook_says_what_it_has_to_be_told(tmp_path, playbook, sentence):
+    done = run_unreachable(tmp_path, f"playbooks/{playbook}.yml")
+    assert done.returncode == 2
+    assert sentence in done.stdout
 
 
 @pytest.mark.parametrize("playbook", ["site.yml", *sorted(f"playbooks/{one.name}" for one in PLAYBOOKS)])
 def test_every_playbook_refuses_it_before_all_else(tmp_path, playbook):
-    # A host that nobody can reach: what would not be refused must not be done to this machine.
-    host = {"nobody": {"ansible_connection": "ssh", "ansible_ssh_executable": "/bin/false"}}
-    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({role: {"hosts": host} for role in ROLES}))
-    command = [Path(sys.executable).parent / "ansible-playbook", "-i", tmp_path, playbook]
-    command += ["-e", "tornado_app_version: v1"]
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
-    environment["ANSIBLE_GATHERING"] = "explicit"
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    done = run_unreachable(tmp_path, playbook, "-e", "tornado_app_version: v1")
     assert done.returncode == 2
     assert "-e tornado_app_version: Ansible makes no variable" in done.stdout + done.stderr
     assert re.search("changed=0 +unreachable=0 +failed=1", done.stdout)

@@ -224,4 +224,4 @@ def test_what_is_purged_is_asked_for_anew_and_nothing_else(ask, page, client, pl
     assert [one == other for one, other in zip(after, again, strict=True)] == [True, False, False, False]
     code, said = playbook("playbooks/purge.yml", "-e", "nginx_proxy_purge=everything")
     assert code != 0
-    assert "nginx_proxy_purge: 'everything' won't do." in said
+    assert "nginx_proxy_purge: 'everything' is invalid." in said

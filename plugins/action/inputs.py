@@ -18,7 +18,7 @@ from ansible.template import Templar
 from ansible.utils.vars import load_extra_vars
 
 from ..plugin_utils.command_line import COLLECTION, ROOT, own_playbooks
-from ..plugin_utils.names import Names, Unreadable, check, reason, strays
+from ..plugin_utils.names import Names, Unreadable, check, reason, strays, wanted
 from ..plugin_utils.values import listed
 
 DEBIANS = ("12", "13")
@@ -28,13 +28,19 @@ class Run:
     """What the checks of a role's values know besides them.
 
     host, names: what the host is called in the inventory, and how it is called elsewhere. debian: its
-    release, 0 where the facts do not say. options, defaults: the role's. variables: all that the role
-    would see.
+    release, 0 where the facts do not say. options, defaults: the role's, with what the playbook is told
+    on the command line. elsewhere: such a name of another playbook, to that playbook. variables: all that
+    the role would see.
     """
 
-    def __init__(self, role_path, loader, variables):
+    def __init__(self, role_path, loader, variables, playbook):
         spec = yaml.safe_load((role_path / "meta/argument_specs.yml").read_text())
-        self.options = spec["argument_specs"]["variables"]["options"]
+        entries = {name: entry["options"] for name, entry in spec["argument_specs"].items()}
+        self.options = entries.pop("variables") | entries.pop(f"playbook_{playbook}", {})
+        told = [
+            (other.removeprefix("playbook_"), name) for other, options in entries.items() for name in options
+        ]
+        self.elsewhere = {name: other for other, name in told}
         self.role, self.loader = role_path.name, loader
         self.defaults = self.file_of(role_path, "defaults")
         # As in a task of the role, wherever this one stands.
@@ -83,6 +89,13 @@ class Run:
     def types(self):
         """Keep a sentence for each value of a type that can't be meant."""
         for name, option in self.options.items():
+            if name not in self.variables:
+                # Without a default: an argument of the playbook.
+                problems = [f"{name}: is missing. Give {wanted(option)}, with -e."] * option.get(
+                    "required", False
+                )
+                self.refused |= {name: problems} if problems else {}
+                continue
             try:
                 problems = list(check(name, self.value(name), option))
             except (Unreadable, AnsibleError) as problem:
@@ -129,20 +142,23 @@ def shared(listens, host):
 
 
 class ActionModule(ActionBase):
-    """roles: names of the roles; the calling one. values: whether the values are looked at as well."""
+    """roles: names of the roles; the calling one. playbook: whose arguments they are given as well.
+    values: whether the values are looked at.
+    """
 
     def run(self, tmp=None, task_vars=None):
         """Ansible calls this, in a process of its own for each task."""
         result = super().run(tmp, task_vars)
         paths = [ROOT / "roles" / name for name in self._task.args.get("roles", ())]
         paths = paths or [Path(self._task._role._role_path)]
-        runs = [Run(path, self._loader, task_vars) for path in paths]
+        runs = [Run(path, self._loader, task_vars, self._task.args.get("playbook")) for path in paths]
         playbooks = own_playbooks()
         given = load_extra_vars(self._loader) if playbooks else {}
         options = {name: option for run in runs for name, option in run.options.items()}
+        options |= {name: {} for run in runs for name in run.elsewhere}
         refusals = list(strays(context.CLIARGS.get("extra_vars", ()), options, bool(playbooks)))
         for run in runs:
-            names = Names(run.role, run.options, run.defaults, run.variables, given)
+            names = Names(run.role, run.options, run.defaults, run.variables, given, run.elsewhere)
             refusals += names.refusals(run.quietly)
             run.types()
             refusals += [sentence for problems in run.refused.values() for sentence in problems]

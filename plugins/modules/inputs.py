@@ -15,6 +15,9 @@ options:
     type: list
     elements: str
     description: Names of roles of this collection whose variables are looked at; the calling role without it.
+  playbook:
+    type: str
+    description: Name of the playbook whose arguments, given on the command line, are looked at as well.
   values:
     type: bool
     default: false

@@ -23,8 +23,27 @@ WANTED = {
 }
 
 
+# A variable or key that was, to the one that it is now, or to a sentence that says what to do.
+RENAMED = {
+    "tornado_app_apps.release": "Give playbooks/rollback.yml -e tornado_app_release=ID. Remove the line.",
+}
+
+
 class Unreadable(Exception):
     """A value that Ansible can't make out."""
+
+
+def renamed(name):
+    """What became of a variable or key, as a sentence; None if it never was one."""
+    now = RENAMED.get(name)
+    if now is None:
+        return None
+    return f"no such variable any more. {now}" if " " in now else f"it is called {now} now. Write that."
+
+
+def wanted(option):
+    """What a value has to be, by its option."""
+    return " or ".join(option.get("choices", [])) or WANTED[option.get("type", "str")]
 
 
 def shown(value, secret=False):
@@ -129,6 +148,8 @@ def check_keys(label, value, options, secret):
     for key, one in value.items():
         if key in options:
             yield from check(f"{label}.{key}", one, options[key], secret)
+        elif problem := renamed(re.sub(r"\[[0-9]+\]", "", f"{label}.{key}")):
+            yield f"{label}.{key}: {problem}"
         else:
             name = key if isinstance(key, str) else shown(key)
             meant = like(name, options) or f" There are {', '.join(sorted(options))}."
@@ -210,9 +231,9 @@ def reason(problem):
 class Names:
     """The names of a run's variables, and which of them are slips for one of the role's."""
 
-    def __init__(self, role, options, defaults, variables, given):
+    def __init__(self, role, options, defaults, variables, given, elsewhere):
         self.role, self.options, self.defaults = role, options, defaults
-        self.variables, self.given = variables, given
+        self.variables, self.given, self.elsewhere = variables, given, elsewhere
 
     def used(self, name):
         """Whether another variable's template refers to this one, so that it is not a slip."""
@@ -244,6 +265,15 @@ class Names:
         """A sentence for each name that the role does not have."""
         for name in sorted(map(str, self.variables)):
             if name in self.options or name.startswith(("_", "ansible_", "molecule_")):
+                continue
+            if name in self.elsewhere:
+                yield (
+                    f"{name}: only playbooks/{self.elsewhere[name]}.yml reads it, from the command line. "
+                    "Leave it out here."
+                )
+                continue
+            if problem := renamed(name):
+                yield f"{name}: {problem}"
                 continue
             if name.startswith(f"{self.role}_"):
                 meant = like(name, self.options) or f" There are {', '.join(sorted(self.options))}."
