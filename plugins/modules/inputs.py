@@ -5,7 +5,7 @@ DOCUMENTATION = r"""
 ---
 module: inputs
 short_description: Refuse what can't be meant in the variables of the calling role
-author: The Tornadoes authors
+author: The Tornadoes authors (!UNKNOWN)
 description:
   - Compares all variables with the calling role's C(meta/argument_specs.yml), and fails with a sentence for
     each that is misspelt, of another type or none of the choices.

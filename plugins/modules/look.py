@@ -5,7 +5,7 @@ DOCUMENTATION = r"""
 ---
 module: look
 short_description: Look at what a host has of what some inputs are about
-author: The Tornadoes authors
+author: The Tornadoes authors (!UNKNOWN)
 description:
   - Says who listens on some TCP ports, what some paths are, what some folders hold, which packages are
     missing, how units are, and what there is of nginx.

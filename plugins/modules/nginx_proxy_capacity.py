@@ -1,19 +1,13 @@
 #!/usr/bin/python
 """How many open connections nginx can hold on a host, by each limit, and how many there are."""
 
-import os
-import re
-from pathlib import Path
-
-from ansible.module_utils.basic import AnsibleModule
-
 DOCUMENTATION = r"""
 ---
 module: nginx_proxy_capacity
 short_description: How many open connections a host's nginx can hold
 description:
   - Computes from settings and the host, whether nginx is there yet or not. Changes nothing.
-author: The Tornadoes authors
+author: The Tornadoes authors (!UNKNOWN)
 options:
   workers: {type: str, required: true, description: "Number of worker processes, or V(auto)."}
   worker_connections: {type: int, required: true, description: "Connections per worker."}
@@ -43,6 +37,12 @@ used:
   returned: always
   description: Connections of clients that are open now.
 """
+
+import os
+import re
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
 
 OPEN = "01"  # state of a line in /proc/net/tcp: established
 

@@ -17,7 +17,7 @@ description:
   - Stores the files below C(/etc/nginx/tornadoes), tests them, links C(/etc/nginx/nginx.conf)
     to them, and starts or reloads nginx. If any step fails, the old link is back.
   - Reloads only if nginx has yet to read something.
-author: The Tornadoes authors
+author: The Tornadoes authors (!UNKNOWN)
 options:
   files:
     type: dict

@@ -1,18 +1,12 @@
 """Remove answers from nginx's cache by the address that they are for."""
 
-import time
-from pathlib import Path
-from urllib.parse import unquote
-
-from ansible.module_utils.basic import AnsibleModule
-
 DOCUMENTATION = """
 module: nginx_proxy_purge
 short_description: Forget answers that nginx keeps
 description:
   - Each file of the cache says near its start which address it is for. All that are for this one go,
     however it was spelt, in all the variants that its visitors' headers make of it.
-author: The Tornadoes authors
+author: The Tornadoes authors (!UNKNOWN)
 options:
   address:
     description: The address, as V(https://www.example.org/news). With V(*) at its end all that begin so.
@@ -36,6 +30,13 @@ forgotten:
   type: int
   returned: always
 """
+
+import time
+from pathlib import Path
+from urllib.parse import unquote
+
+from ansible.module_utils.basic import AnsibleModule
+
 STILL_OPEN = 1.5  # seconds: nginx keeps a file open for one (open_file_cache_valid)
 HEAD = 16384  # bytes; the address comes after some 300 of nginx's own
 

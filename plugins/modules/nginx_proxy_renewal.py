@@ -10,7 +10,7 @@ description:
     run that was killed before that included.
   - Runs it once, for what the private CA has to sign. A dry run takes the program along, since the host
     may have another version or none.
-author: The Tornadoes authors
+author: The Tornadoes authors (!UNKNOWN)
 options:
   files: {type: dict, required: true, description: "Path to content; what ends in C(.py) is a program."}
   description: {type: str, required: true, description: "Which of the files describes the certificates."}

@@ -16,7 +16,7 @@ description:
     reach and that has no data, puts them in place, and lets the Redis of the host take them.
     If any step fails, the old ones are back.
   - Redis restarts only for what it can't take over while it runs.
-author: The Tornadoes authors
+author: The Tornadoes authors (!UNKNOWN)
 options:
   configuration:
     type: str
@@ -33,7 +33,7 @@ options:
     elements: dict
     required: true
     description: Who may come in.
-    options:
+    suboptions:
       name: {type: str, required: true, description: "What the client calls itself."}
       hash:
         type: str

@@ -1,20 +1,13 @@
 #!/usr/bin/python
 """How many open connections an app can hold on a host, by each limit, and how many there are."""
 
-import re
-from pathlib import Path
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils.host import running
-
 DOCUMENTATION = r"""
 ---
 module: tornado_app_capacity
 short_description: How many open connections a host's app can hold
 description:
   - Computes from settings and the host, whether the app is there yet or not. Changes nothing.
-author: The Tornadoes authors
+author: The Tornadoes authors (!UNKNOWN)
 options:
   name: {type: str, required: true, description: "The app's name."}
   ports: {type: list, elements: int, required: true, description: "Its ports."}
@@ -46,6 +39,13 @@ used:
   returned: always
   description: Connections that are open now, of all ports.
 """
+
+import re
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.host import running
 
 UNITS = {"K": 1, "M": 1024, "G": 1024**2, "T": 1024**3}  # KiB
 

@@ -11,7 +11,7 @@ description:
   - The sandbox is the one of an instance. It is read from the instances' unit as systemd has it, so that
     an operator's drop-in counts as well.
   - A command that a killed run has left is waited for, since two of them may not run beside each other.
-author: The Tornadoes authors
+author: The Tornadoes authors (!UNKNOWN)
 options:
   name: {type: str, required: true, description: "The app's name."}
   release: {type: str, required: true, description: "Id of a release that is on the host."}

@@ -7,9 +7,9 @@ module: tornado_app_compile
 short_description: Compile the code of a release
 description:
   - The compiler runs as an account without rights, in a unit that may nothing, see
-    M(tornado_app_environment). It gets the files and gives back what it makes of them.
+    M(tornadoes.tornadoes.tornado_app_environment). It gets the files and gives back what it makes of them.
   - A file that can't be compiled is no error. What the app imports shows at its start.
-author: The Tornadoes authors
+author: The Tornadoes authors (!UNKNOWN)
 options:
   name: {type: str, required: true, description: "The app's name."}
   path: {type: path, required: true, description: "The release."}

@@ -12,7 +12,7 @@ description:
     environment is root's.
   - pip has root's settings, wherever on the host they are, and its certificates.
   - Without the file C(.complete), which comes last and is root's, an environment counts as half-built.
-author: The Tornadoes authors
+author: The Tornadoes authors (!UNKNOWN)
 options:
   name: {type: str, required: true, description: "The app's name."}
   path: {type: path, required: true, description: "The environment. C(wheels) may be in it already."}

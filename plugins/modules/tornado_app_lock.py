@@ -10,14 +10,14 @@ description:
     ends. Fails at once, naming who holds it since when, if another run has it.
   - Waits for a step of a killed run that is still under way on the host.
   - Takes nothing in check mode, and is never a change.
-author: The Tornadoes authors
+author: The Tornadoes authors (!UNKNOWN)
 options:
   name: {type: str, required: true, description: "The app's name."}
   state: {type: str, choices: [held, released], default: held, description: "Take or give back."}
   status:
     type: bool
     default: false
-    description: Whether to return what M(tornado_app_status) does, but for its table.
+    description: Whether to return what M(tornadoes.tornadoes.tornado_app_status) does, but for its table.
 """
 
 EXAMPLES = r"""

@@ -14,10 +14,10 @@ description:
     but for the static files, which are for the web server. Hidden ones (C(.env)) are not.
   - Links lead to something in the source. Below the folder of static files, and on the way to it, there
     are none in the release; what they lead to is there instead.
-  - Called by the action of the same name, which keeps the secrets to itself.
-author: The Tornadoes authors
+  - Called by the action of the same name, which keeps the secrets to itself. With C(remove) alone, the
+    action removes the folder of an earlier call.
+author: The Tornadoes authors (!UNKNOWN)
 options:
-  remove: {type: path, description: "For the action alone: the folder of an earlier call, which goes."}
   source: {type: str, required: true, description: "Directory, git address, or archive (file or URL)."}
   version: {type: str, default: "", description: "Branch, tag or commit; makes O(source) a git repository."}
   checksum: {type: str, default: "", description: "C(sha256:...) of an archive; required for a URL."}

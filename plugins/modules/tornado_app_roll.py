@@ -15,13 +15,15 @@ description:
   - A port that runs the release already is not touched.
   - The release's static files join those of the others in C(/srv/<app>/static) before the first
     port is swapped; where names are the same, the new ones are right. A refusal takes that back.
-  - Keeper and units come first, where they are given, as M(tornado_app_units) does it.
-author: The Tornadoes authors
+  - Keeper and units come first, where they are given, as M(tornadoes.tornadoes.tornado_app_units) does it.
+author: The Tornadoes authors (!UNKNOWN)
 options:
   name: {type: str, required: true, description: "The app's name."}
   release: {type: str, required: true, description: "Id of a release that is on the host."}
   ports: {type: list, elements: int, required: true, description: "The ports that shall run it."}
-  units: {type: dict, description: "C(keeper), C(files) and C(command) of M(tornado_app_units)."}
+  units:
+    type: dict
+    description: C(keeper), C(files) and C(command) of M(tornadoes.tornadoes.tornado_app_units).
   static: {type: str, default: static, description: "Folder of static files inside a release."}
   event: {type: str, choices: [deployed, rolled back], default: deployed, description: "For the history."}
   source: {type: str, default: "", description: "Where the release comes from, for the history."}

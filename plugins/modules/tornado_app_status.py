@@ -7,7 +7,7 @@ module: tornado_app_status
 short_description: What a host has and runs of one app
 description:
   - Asks the file system, systemd and the keepers. Changes nothing.
-author: The Tornadoes authors
+author: The Tornadoes authors (!UNKNOWN)
 options:
   name: {type: str, required: true, description: "The app's name."}
 """

@@ -8,10 +8,11 @@ short_description: Install the keeper and the units of an app
 description:
   - The keeper is a folder named by its content, and C(/srv/NAME/keeper) a link to it that is
     renamed into place, so that a killed run leaves the old one or the new one, whole.
-  - Restarts nothing. A keeper knows what it was made of, so that M(tornado_app_status) tells which ports
-    run an older keeper or unit; clocks have no part in it.
+  - Restarts nothing. A keeper knows what it was made of, so that
+    M(tornadoes.tornadoes.tornado_app_status) tells which ports run an older keeper or unit; clocks have
+    no part in it.
   - systemd reads the units again if it has yet to.
-author: The Tornadoes authors
+author: The Tornadoes authors (!UNKNOWN)
 options:
   name: {type: str, required: true, description: "The app's name."}
   keeper: {type: dict, required: true, description: "Name of a file of the keeper to its content."}
