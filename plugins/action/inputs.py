@@ -33,7 +33,7 @@ class Run:
     the role would see.
     """
 
-    def __init__(self, role_path, loader, variables, playbook):
+    def __init__(self, role_path, loader, variables, playbook=None):
         spec = yaml.safe_load((role_path / "meta/argument_specs.yml").read_text())
         entries = {name: entry["options"] for name, entry in spec["argument_specs"].items()}
         self.options = entries.pop("variables") | entries.pop(f"playbook_{playbook}", {})

@@ -17,8 +17,8 @@ options:
     description: >-
       Name of a question to what it asks for, each of which may be left out: C(ports) (TCP ports),
       C(addresses) (that are meant, besides listeners on all of them; none is any), C(paths) and
-      C(folders) (absolute paths), C(packages) (of Debian), C(units) (of systemd), and C(nginx)
-      (whether nginx is asked for).
+      C(folders) (absolute paths), C(packages) (of Debian), C(units) (of systemd), C(apps) (of the role
+      C(tornado_app)), and C(nginx) (whether nginx is asked for).
 """
 
 EXAMPLES = r"""
@@ -37,8 +37,9 @@ answers:
     is path to its C(kind) (folder, file, link, other, or empty where nothing is), C(owner) (uid) and
     C(mode) (permissions); C(folders) is folder to the names in it, none where there is none; C(missing)
     are the packages that are not installed; C(active) the units that are active, and enabled for the
-    next boot; C(sites) the names of the files of the sites that the role C(nginx_proxy) has made; and
-    C(build) what nginx says of its version and build, empty where there is none.
+    next boot; C(instances) is app to the ports, as text, that have a unit which is loaded or enabled;
+    C(sites) the names of the files of the sites that the role C(nginx_proxy) has made; and C(build) what
+    nginx says of its version and build, empty where there is none.
 """
 
 import contextlib
@@ -49,6 +50,7 @@ import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.host import known_ports
 from ..module_utils.listeners import holders
 
 NGINX = "/etc/nginx"
@@ -121,6 +123,7 @@ def answer(question):
         "folders": {path: names(path) for path in question.get("folders", [])},
         "missing": [package for package in question.get("packages", []) if not installed(package)],
         "active": [unit for unit in question.get("units", []) if active(unit)],
+        "instances": {name: known_ports(f"tornado-{name}") for name in question.get("apps", [])},
         "sites": sites() if nginx else [],
         "build": said("/usr/sbin/nginx", "-V") if nginx else "",
     }

@@ -266,6 +266,7 @@ class Inputs:
             "paths": sorted({one for app in self.apps for path in app.paths for one in above(path)}),
             "packages": sorted({one for app in self.apps if app.present for one in app.packages}),
             "folders": [app.home for app in self.apps if NAME.fullmatch(app.name)],
+            "apps": [app.name for app in self.apps if NAME.fullmatch(app.name)],
         }
 
     def answers(self, found):
