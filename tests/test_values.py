@@ -4,7 +4,7 @@ from importlib import import_module
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
-from ansible_collections.tornadoes.tornadoes.plugins.action.inputs import Run
+from ansible_collections.tornadoes.tornadoes.plugins.action.inputs import Run, unusable
 from refused import REFUSED, sites
 from rendering import ROOT, role_variables, trusted
 
@@ -49,6 +49,14 @@ def test_what_is_refused_is_refused_in_its_sentence_alone(case):
     assert sentence in found[0]
     assert len({one.split(" ")[0] for one in found}) == 1
     assert len(found) <= 2
+
+
+def test_a_run_that_could_hold_no_lock_is_refused():
+    # As Mitogen's plugins are: a class that Ansible loads, made from one of its own.
+    base = type("Connection", (), {"__module__": "ansible_mitogen.connection"})
+    [sentence] = unusable(type("Connection", (base,), {})())
+    assert sentence.startswith("ANSIBLE_STRATEGY: Mitogen's connections can't hold a deploy's lock")
+    assert list(unusable(object())) == []
 
 
 @pytest.mark.parametrize("role", ROLES)

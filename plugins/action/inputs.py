@@ -141,6 +141,15 @@ def shared(listens, host):
         )
 
 
+def unusable(connection):
+    """A sentence where a connection is Mitogen's: nothing that a task leaves behind can use it."""
+    if any(one.__module__.startswith("ansible_mitogen") for one in type(connection).__mro__):
+        yield (
+            "ANSIBLE_STRATEGY: Mitogen's connections can't hold a deploy's lock, since it outlives a task. "
+            "Run these playbooks with a strategy of Ansible's own, such as linear."
+        )
+
+
 class ActionModule(ActionBase):
     """roles: names of the roles; the calling one. playbook: whose arguments they are given as well.
     values: whether the values are looked at.
@@ -156,7 +165,8 @@ class ActionModule(ActionBase):
         given = load_extra_vars(self._loader) if playbooks else {}
         options = {name: option for run in runs for name, option in run.options.items()}
         options |= {name: {} for run in runs for name in run.elsewhere}
-        refusals = list(strays(context.CLIARGS.get("extra_vars", ()), options, bool(playbooks)))
+        refusals = list(unusable(self._connection))
+        refusals += strays(context.CLIARGS.get("extra_vars", ()), options, bool(playbooks))
         for run in runs:
             names = Names(run.role, run.options, run.defaults, run.variables, given, run.elsewhere)
             refusals += names.refusals(run.quietly)
