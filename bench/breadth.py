@@ -1,0 +1,108 @@
+"""What more hosts, and more apps on one, cost a run of site.yml that has nothing to do.
+
+Makes hosts of its own, each with one app on one port and one site behind nginx, and removes them at the
+end. All of them share this machine's processors with ansible-playbook: on servers of their own they would
+cost less.
+"""
+
+import contextlib
+import json
+import sys
+import time
+
+import lab
+import yaml
+
+HOSTS = [1] if lab.SMOKE else [1, 2, 5, 10]
+APPS = [1, 2] if lab.SMOKE else [1, 5]
+TIMES = 1 if lab.SMOKE else 3
+MADE = lab.MADE / "breadth"
+
+
+def name(number):
+    """What a host is called."""
+    return f"tornadoes-breadth-{number}"
+
+
+def write_inventory(most):
+    """The inventory of so many hosts, in a folder of its own."""
+    hosts = {
+        name(number): {
+            "ansible_port": 12240 + number,
+            "test_host_ports": [],
+            "ansible_ssh_private_key_file": str(lab.ROOT / ".cache/test_hosts_key"),
+        }
+        for number in range(1, most + 1)
+    }
+    names = dict.fromkeys(hosts)
+    groups = {"test_hosts": hosts, "tornado_app": names, "nginx_proxy": names}
+    MADE.mkdir(parents=True, exist_ok=True)
+    text = {group: {"hosts": found} for group, found in groups.items()}
+    (MADE / "hosts.yml").write_text(yaml.safe_dump(text))
+
+
+def apps(count):
+    """The variables of so many apps on one port each, and of a site that publishes them."""
+    ports = range(8000, 8000 + count)
+    source = str(lab.ROOT / "tests/samples/load")
+    given = {
+        "tornado_app_apps": [
+            {"name": f"app{port}", "source": source, "main": "server.py", "ports": [port], "settle_time": 0}
+            for port in ports
+        ],
+        "nginx_proxy_sites": [
+            {
+                "names": ["www.example.test"],
+                "upstreams": [f"127.0.0.1:{8000 + port}" for port in range(count)],
+            }
+        ],
+    }
+    return ["-e", json.dumps(given)]
+
+
+def playbook(*words):
+    """Run a playbook on these hosts; seconds that it took, and what it printed."""
+    begin = time.monotonic()
+    said = lab.playbook_on([MADE / "hosts.yml", "molecule/shared/inventory"], *words)
+    return time.monotonic() - begin, said
+
+
+def idle(count, hosts):
+    """Seconds of a run of so many apps on so many hosts, which must change nothing."""
+    limit = ",".join(name(number) for number in range(1, hosts + 1))
+    seconds, said = playbook("site.yml", "--limit", limit, *apps(count))
+    lab.must(f"{hosts} hosts had nothing to do", said.count("changed=0") == hosts)
+    return seconds
+
+
+def main():
+    """The command."""
+    report = lab.Report("breadth", "a run", "times the first")
+    write_inventory(max(HOSTS))
+    with contextlib.ExitStack() as stack:
+        stack.callback(playbook, "molecule/shared/destroy.yml")
+        lab.say(f"Making and provisioning {max(HOSTS)} hosts")
+        playbook("molecule/shared/create.yml")
+        playbook("site.yml", *apps(APPS[0]))
+        found = lab.rounds({count: lambda count=count: idle(APPS[0], count) for count in HOSTS}, TIMES)
+        tell(report, "hosts", found)
+        lab.say(f"{max(APPS)} apps on one of them")
+        several = {}
+        for count in APPS:
+            playbook("site.yml", "--limit", name(1), *apps(count))
+            several[count] = [idle(count, 1) for _turn in range(TIMES)]
+        tell(report, "apps", several)
+        report.write()
+    return 0
+
+
+def tell(report, what, found):
+    """Figures and rows of what there was more and more of."""
+    first = next(iter(found.values()))
+    for count, seconds in found.items():
+        report.figure(f"{what}, a run that has nothing to do", "s", seconds, count=count)
+        report.row(f"{count} {what}", f"{lab.show(seconds)} s", lab.show(lab.ratio(seconds, first)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
