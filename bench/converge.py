@@ -1,10 +1,11 @@
-"""What a run of site.yml costs that has nothing to do, beside what a user would write instead.
+"""What a run of site.yml costs that has nothing to do, beside what a user would write instead; and a deploy.
 
 The host has what bench/hosts.yml says; the runs are about one of its apps, nginx and Redis.
 `plain` is bench/plain/site.yml, a playbook in the field's usual style. `floor` is one ssh connection
 that runs one script making the same checks. `script/bench --against=CHECKOUT` names another checkout, with
 an environment of its own (script/setup), whose site.yml is tried as well: before each of its runs, and of
-ours, another one makes the host what that checkout says.
+ours, another one makes the host what that checkout says. A deploy is one of new code, on four ports that
+nobody is connected to, with a settle time of 0.
 """
 
 import os
@@ -33,50 +34,76 @@ nginx-proxy-status > /dev/null
 
 
 class Costs:
-    """Seconds of each run, on the clock and of the controller's processor."""
+    """Seconds of each run, on the clock and of the controller's processor, by what it is called."""
 
     def __init__(self):
         self.wall, self.processor = {}, {}
 
-    def run(self, name, command, folder, settled=True):
-        """One run, which has to end well and to change nothing. settled: no other is needed before."""
-        if not settled:
-            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-            lab.must(f"{name} converges: {done.stdout[-2000:]}{done.stderr[-2000:]}", done.returncode == 0)
+    def run(self, name, command, folder, changed):
+        """One run, which has to end well, and to change something or nothing."""
         before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        said = finish(name, command, folder)
         seconds, after = time.monotonic() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
-        lab.must(f"{name} ends well: {done.stdout[-2000:]}{done.stderr[-2000:]}", done.returncode == 0)
-        lab.must(f"{name} changes nothing", not re.search("changed=[1-9]", done.stdout))
+        lab.must(f"{name} changes {changed}", bool(re.search("changed=[1-9]", said)) == changed)
         used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         self.wall.setdefault(name, []).append(seconds)
         self.processor.setdefault(name, []).append(used)
         return seconds
 
 
-def site(folder):
-    """The words of a run that has nothing to do, of a checkout."""
+def finish(name, command, folder):
+    """What a run prints, which has to end well."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    lab.must(f"{name} ends well: {done.stdout[-2000:]}{done.stderr[-2000:]}", done.returncode == 0)
+    return done.stdout
+
+
+def book(folder, name, *words):
+    """The words of a playbook's run, of a checkout."""
     inventory = [word for path in lab.INVENTORY[1::2] for word in ("-i", lab.ROOT / path)]
-    return [folder / ".venv/bin/ansible-playbook", *inventory, "site.yml", "-e", "tornado_app_name=hello"]
+    return [folder / ".venv/bin/ansible-playbook", *inventory, name, *words]
+
+
+def ways_of(name, folder, costs, alone):
+    """Two ways to a number: a run of a checkout that has nothing to do, and a deploy of new code.
+
+    alone: whether the host is that checkout's already.
+    """
+    idle = book(folder, "site.yml", "-e", "tornado_app_name=hello")
+    deploy = book(
+        folder, "playbooks/deploy.yml", "-e", "tornado_app_name=load", "-e", "tornado_app_settle_time=0"
+    )
+
+    def run(what, command, changed):
+        if not alone:
+            for app in ("hello", "load"):
+                finish(name, book(folder, "site.yml", "-e", f"tornado_app_name={app}", *deploy[-2:]), folder)
+        if changed:
+            (lab.MADE / "source/version.txt").write_text(f"{time.time()}\n")
+        return costs.run(what, command, folder, changed)
+
+    return {
+        name: lambda: run(name, idle, False),
+        f"{name}, a deploy": lambda: run(f"{name}, a deploy", deploy, True),
+    }
 
 
 def main():
     """The command."""
     against = os.environ.get("TORNADOES_AGAINST")
     report = lab.Report("converge", "on the clock", "of the processor", "times ours", "times its processor")
-    plain = [lab.BIN / "ansible-playbook", *site(lab.ROOT)[1:5], "bench/plain/site.yml"]
     lab.say("Setting the plain playbook's program up")
     lab.playbook("bench/plain/site.yml")
     lab.playbook("site.yml")
     costs = Costs()
+    plain = book(lab.ROOT, "bench/plain/site.yml")
     ways = {
-        "ours": lambda: costs.run("ours", site(lab.ROOT), lab.ROOT, not against),
-        "plain": lambda: costs.run("plain", plain, lab.ROOT),
-        "floor": lambda: costs.run("floor", lab.ssh(FLOOR), lab.ROOT),
+        **ways_of("ours", lab.ROOT, costs, alone=not against),
+        "plain": lambda: costs.run("plain", plain, lab.ROOT, False),
+        "floor": lambda: costs.run("floor", lab.ssh(FLOOR), lab.ROOT, False),
     }
     if against:
-        folder = (lab.ROOT / against).resolve()
-        ways["before"] = lambda: costs.run("before", site(folder), folder, settled=False)
+        ways |= ways_of("before", (lab.ROOT / against).resolve(), costs, alone=False)
     for name in ways:
         # The first one pays for connections and caches of the file system.
         ways[name]()
@@ -84,8 +111,9 @@ def main():
     lab.say(f"{len(ways)} ways, {lab.ROUNDS} rounds")
     lab.rounds(ways)
     for name in ways:
+        ours = "ours, a deploy" if name.endswith("deploy") else "ours"
         wall, used = costs.wall[name], costs.processor[name]
-        more, less = lab.ratio(costs.wall["ours"], wall), lab.ratio(costs.processor["ours"], used)
+        more, less = lab.ratio(wall, costs.wall[ours]), lab.ratio(used, costs.processor[ours])
         report.figure(f"{name}, on the clock", "s", wall)
         report.figure(f"{name}, of the processor", "s", used)
         report.row(name, f"{lab.show(wall)} s", f"{lab.show(used)} s", lab.show(more), lab.show(less))
