@@ -8,8 +8,9 @@ import time
 from conftest import ROOT
 from cryptography import x509
 
-PROGRAM = "/usr/local/lib/nginx-proxy/certificates.py"
+PROGRAM = "/usr/local/lib/nginx-proxy/certificates.pyz"
 UNIT = "nginx-proxy-certificates.service"
+UNIT_FILE = f"/etc/systemd/system/{UNIT}"
 CALM = ("--download", "0", "--polls", "0")
 
 
@@ -49,10 +50,17 @@ def test_the_private_cas_certificates_say_no_more_than_they_shall(served, contai
 def test_keys_are_for_root_alone_and_told_to_nobody(host):
     for path in host.check_output("find /etc/nginx /var/lib/nginx-proxy -name '*key*' -type f").split():
         assert (path, host.file(path).user, host.file(path).mode & 0o077) == (path, "root", 0)
+    for path in (PROGRAM, "/usr/local/lib/nginx-proxy", UNIT_FILE):
+        assert (host.file(path).user, host.file(path).mode & 0o022) == ("root", 0)
     for path in ("/etc/nginx/certificates", "/etc/nginx/private-ca/private", "/var/lib/nginx-proxy/certbot"):
         assert (host.file(path).user, host.file(path).mode) == ("root", 0o700)
     assert host.run("journalctl --no-pager | grep 'PRIVATE KEY' | grep -v grep").rc == 1
     assert host.run("grep --recursive 'PRIVATE KEY' /var/lib/nginx-proxy/certbot/logs").rc == 1
+
+
+def test_the_program_is_one_file_and_the_one_of_a_former_version_is_gone(host):
+    assert host.check_output("ls /usr/local/lib/nginx-proxy") == "certificates.pyz"
+    assert host.check_output("readlink /usr/local/sbin/nginx-proxy-status") == PROGRAM
 
 
 def test_the_timer_comes_twice_a_day_and_makes_up_for_what_it_missed(host):
@@ -107,11 +115,12 @@ def test_a_renewal_loses_nothing_but_what_a_bare_reload_does(host, load, served,
 def test_the_private_cas_certificates_are_renewed_by_the_same_timer(host, client, served, timer):
     # Nine days are a short life, and five of them are over.
     aged = (
-        f"import datetime, runpy; program = runpy.run_path('{PROGRAM}')\n"
-        "folder = program['CERTIFICATES'] / 'private.example.test'\n"
-        "key = program['read_key'](folder / 'privkey.pem')\n"
-        "begin = program['now']() - datetime.timedelta(days=5)\n"
-        "signed = program['Authority'].load().sign(['private.example.test'], key, 9, begin)\n"
+        f"import datetime, sys; sys.path.insert(0, '{PROGRAM}')\n"
+        "from certificates import authority, paths, x509\n"
+        "folder = paths.CERTIFICATES / 'private.example.test'\n"
+        "key = x509.read_key(folder / 'privkey.pem')\n"
+        "begin = x509.now() - datetime.timedelta(days=5)\n"
+        "signed = authority.Authority.load().sign(['private.example.test'], key, 9, begin)\n"
         "(folder / 'fullchain.pem').write_bytes(signed)\n"
     )
     host.check_output(f'python3 -c "{aged}"')

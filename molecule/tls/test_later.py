@@ -130,13 +130,14 @@ def test_mozillas_modern_is_what_a_site_has(astray, judge):
 
 
 EXPIRED = """
-import datetime, runpy
-program = runpy.run_path('/usr/local/lib/nginx-proxy/certificates.py')
-folder = program['CERTIFICATES'] / 'brought.example.test'
-begin = program['now']() - datetime.timedelta(days=30)
-key = program['new_key']('ecdsa')
-chain = program['Authority'].load().sign(['brought.example.test'], key, 29, begin)
-program['install'](folder, chain, program['pem'](key), {})
+import datetime, sys
+sys.path.insert(0, '/usr/local/lib/nginx-proxy/certificates.pyz')
+from certificates import authority, paths, sites, x509
+folder = paths.CERTIFICATES / 'brought.example.test'
+begin = x509.now() - datetime.timedelta(days=30)
+key = x509.new_key('ecdsa')
+chain = authority.Authority.load().sign(['brought.example.test'], key, 29, begin)
+sites.install(folder, chain, x509.pem(key), {})
 """
 
 

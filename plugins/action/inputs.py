@@ -13,11 +13,11 @@ import yaml
 from ansible import context
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible.plugins.loader import lookup_loader
 from ansible.template import Templar
 from ansible.utils.vars import load_extra_vars
 
 from ..plugin_utils.command_line import COLLECTION, ROOT, own_playbooks
+from ..plugin_utils.controller import text_of
 from ..plugin_utils.names import Names, Unreadable, check, reason, strays, wanted
 from ..plugin_utils.values import listed
 
@@ -121,9 +121,8 @@ class Run:
 
     def read(self, path):
         """The text of a file of the controller, decrypted; empty where there is none."""
-        find = lookup_loader.get("ansible.builtin.file", self.loader, Templar(self.loader, self.variables))
         try:
-            return str(find.run([path], variables=self.variables)[0])
+            return text_of(self.loader, self.variables, path).rstrip()
         except AnsibleError:
             return ""
 

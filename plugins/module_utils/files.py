@@ -11,21 +11,28 @@ def read(path):
     return ""
 
 
+def read_bytes(path):
+    """The content of a file; empty where there is none."""
+    with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+        return file.read()
+    return b""
+
+
 def mode_of(path):
     """Permissions of a file; 0 where there is none."""
     return os.stat(path).st_mode & 0o7777 if os.path.exists(path) else 0
 
 
-def write(path, text, mode, group=-1):
+def write(path, content, mode, group=-1):
     """A file as a whole or none, on disk before it has its name; its folders too, if they are missing.
 
-    mode: its permissions. group: id of its group; that of who writes it.
+    content: text or bytes. mode: its permissions. group: id of its group; that of who writes it.
     """
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(f"{path}.partial", "w", encoding="utf-8") as file:
+    with open(f"{path}.partial", "wb") as file:
         os.fchmod(file.fileno(), mode)
         os.fchown(file.fileno(), -1, group)
-        file.write(text)
+        file.write(content.encode() if isinstance(content, str) else content)
         file.flush()
         os.fsync(file.fileno())
     os.replace(file.name, path)

@@ -8,23 +8,27 @@ short_description: Install the program that issues certificates, and let the pri
 description:
   - Installs the program, with its units and its description. systemd reads the units if it has yet to, a
     run that was killed before that included.
-  - Runs it once, for what the private CA has to sign. A dry run takes the program along, since the host
-    may have another version or none.
+  - Runs it once, for what the private CA has to sign and what is provided. A dry run takes the program along,
+    since the host may have another version or none.
+  - Without a description, removes all of it but the private CA.
 author: The Tornadoes authors (!UNKNOWN)
 options:
-  files: {type: dict, required: true, description: "Path to content; what ends in C(.py) is a program."}
-  description: {type: str, required: true, description: "Which of the files describes the certificates."}
-  command: {type: str, required: true, description: "Path of a link to the program."}
-  absent: {type: list, elements: str, default: [], description: "Folders that nobody needs any more."}
-  ask: {type: bool, default: true, description: "Whether the program runs: it needs its Debian packages."}
+  description: {type: dict, default: {}, description: "What the sites shall have; empty for no site."}
+  provided:
+    type: dict
+    default: {}
+    description: >-
+      Name of a site's folder to C(certificate) and C(key), files on the controller whose texts the action
+      sends.
+  run: {type: bool, default: true, description: "Whether the program runs: it needs its Debian packages."}
+  program: {type: dict, default: {}, description: "Its files, name to text. The action has them."}
+  units: {type: dict, default: {}, description: "Name of a unit to its text; from the action."}
 """
 
 EXAMPLES = r"""
 - name: Install the renewal program
   tornadoes.tornadoes.nginx_proxy_renewal:
-    files: "{{ files }}"
-    description: /etc/nginx/certificates.json
-    command: /usr/local/sbin/nginx-proxy-status
+    description: "{{ description }}"
 """
 
 RETURN = r"""
@@ -50,68 +54,120 @@ import shutil
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.files import differences, link, mode_of, read, write
+from ..module_utils.files import differences, link, mode_of, read, read_bytes, remove, write
+from ..module_utils.program import packed, unpacked
 
+LIBRARY = "/usr/local/lib/nginx-proxy"
+PROGRAM = f"{LIBRARY}/certificates.pyz"
+FORMER_PROGRAM = f"{LIBRARY}/certificates.py"
+COMMAND = "/usr/local/sbin/nginx-proxy-status"
+DESCRIPTION = "/etc/nginx/certificates.json"
+STATE = "/var/lib/nginx-proxy"
+ACME_ACCOUNT = f"{STATE}/certbot"
 CA = "/etc/nginx/private-ca/ca.crt"
+UNITS = "/etc/systemd/system"
+TIMER, SERVICE = "nginx-proxy-certificates.timer", "nginx-proxy-certificates.service"
+STAMP = f"/var/lib/systemd/timers/stamp-{TIMER}"
 
 
-def wanted_mode(path):
-    """The permissions that a file shall have."""
-    return 0o755 if path.endswith(".py") else 0o644
+def install(module, files, program):
+    """Let these files, the program, and the command that leads to it be there. Whether something was amiss.
+
+    files: path to text. program: content.
+    """
+    pending = {path: text for path, text in files.items() if (read(path), mode_of(path)) != (text, 0o644)}
+    former = unpacked(read_bytes(PROGRAM))
+    shown = {f"{PROGRAM}/{name}": text for name, text in former.items()}
+    after = {f"{PROGRAM}/{name}": text for name, text in unpacked(program).items()}
+    diff = differences({**shown, **{path: read(path) for path in pending}}, {**after, **pending})
+    if (read_bytes(PROGRAM), mode_of(PROGRAM)) != (program, 0o755):
+        pending = {PROGRAM: program, **pending}
+    unlinked = not os.path.islink(COMMAND) or os.readlink(COMMAND) != PROGRAM
+    acme = any(site["tls"] == "acme" for site in module.params["description"]["sites"])
+    unused = [path for path in (FORMER_PROGRAM, *[ACME_ACCOUNT] * (not acme)) if os.path.lexists(path)]
+    if not module.check_mode:
+        for path, content in pending.items():
+            write(path, content, 0o755 if path == PROGRAM else 0o644)
+        if unlinked:
+            link(COMMAND, PROGRAM)
+        let_systemd_read(module, any(path.startswith(UNITS) for path in pending))
+        clear(unused)
+    return bool(pending or unlinked or unused), diff
 
 
-def lines(module, program, *words):
-    """What the program says it has done or would do."""
-    files, dry = module.params["files"], module.check_mode
-    command = ["/usr/bin/python3", "-c", files[program]] if dry else [program]
-    words = ["--description=-", *["--dry-run"] * dry, *words]
-    code, said, complaint = module.run_command([*command, *words], data=files[module.params["description"]])
+def let_systemd_read(module, changed):
+    """Let systemd read the units, if it has yet to."""
+    words = ["systemctl", "show", "--property=NeedDaemonReload", "--value", *module.params["units"]]
+    _code, said, _complaint = module.run_command(words, check_rc=True)
+    if changed or "yes" in said.split():
+        module.run_command(["systemctl", "daemon-reload"], check_rc=True)
+
+
+def clear(paths):
+    """Let there be nothing at these paths."""
+    for path in paths:
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        else:
+            remove(path)
+
+
+def lines(module, content, *words, data):
+    """What the program says it has done or would do. A dry run takes the program's content along."""
+    command = [PROGRAM]
+    if module.check_mode:
+        path = f"{module.tmpdir}/{os.path.basename(PROGRAM)}"
+        write(path, content, 0o600)
+        command = ["/usr/bin/python3", path, "--dry-run"]
+    code, said, complaint = module.run_command([*command, "--description=-", *words], data=data)
     if code:
-        module.fail_json(msg=complaint.strip() or f"{program} ended with {code} and without a word.")
+        module.fail_json(msg=complaint.strip() or f"{PROGRAM} ended with {code} and without a word.")
     return said.splitlines()
+
+
+def uninstall(module):
+    """Let there be nothing but the private CA. Whether there was."""
+    paths = [COMMAND, *(f"{UNITS}/{name}" for name in (TIMER, SERVICE)), DESCRIPTION, STATE, LIBRARY, STAMP]
+    there = [path for path in paths if os.path.lexists(path)]
+    if there and not module.check_mode:
+        if os.path.exists(f"{UNITS}/{TIMER}"):
+            module.run_command(["systemctl", "disable", "--now", TIMER], check_rc=True)
+        module.run_command(["systemctl", "reset-failed", SERVICE])  # most often there is nothing to reset
+        clear(there)
+    return bool(there)
 
 
 def main():
     """Ansible calls this."""
     module = AnsibleModule(
         argument_spec={
-            "files": {"type": "dict", "required": True},
-            "description": {"type": "str", "required": True},
-            "command": {"type": "str", "required": True},
-            "absent": {"type": "list", "elements": "str", "default": []},
-            "ask": {"type": "bool", "default": True},
+            "description": {"type": "dict", "default": {}},
+            "provided": {"type": "dict", "default": {}, "no_log": True},
+            "run": {"type": "bool", "default": True},
+            "program": {"type": "dict", "default": {}},
+            "units": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
     os.umask(0o022)
-    files, command = module.params["files"], module.params["command"]
-    program = next(path for path in files if path.endswith(".py"))
-    due = {
-        path: text for path, text in files.items() if (read(path), mode_of(path)) != (text, wanted_mode(path))
-    }
-    unlinked = not os.path.islink(command) or os.readlink(command) != program
-    gone = [path for path in module.params["absent"] if os.path.lexists(path)]
-    diff = differences({path: read(path) for path in due}, due)
-    if not module.check_mode:
-        for path, text in due.items():
-            write(path, text, wanted_mode(path))
-        if unlinked:
-            link(command, program)
-        for path in gone:
-            shutil.rmtree(path)
-        units = [os.path.basename(path) for path in files if path.startswith("/etc/systemd/system/")]
-        words = ["systemctl", "show", "--property=NeedDaemonReload", "--value", *units]
-        _code, unread, _complaint = module.run_command(words, check_rc=True)
-        if "yes" in unread.split() or set(due) & {path for path in files if "/systemd/" in path}:
-            module.run_command(["systemctl", "daemon-reload"], check_rc=True)
-    issued, renewals = [], []
-    if module.params["ask"]:
-        issued = lines(module, program, "issue")
+    description = module.params["description"]
+    if not description:
+        module.exit_json(changed=uninstall(module), issued=[], due=[], ca=read(CA))
+    program = packed("certificates", module.params["program"])
+    text = json.dumps(description, indent=4, sort_keys=True) + "\n"
+    units = {f"{UNITS}/{name}": unit for name, unit in module.params["units"].items()}
+    changed, diff = install(module, {DESCRIPTION: text, **units}, program)
+    issued, due, provided = [], [], []
+    if module.params["run"]:
+        issued = lines(module, program, "issue", data=text)
         # A CA that others run can't be asked before nginx runs.
-        if any(site["tls"] == "acme" for site in json.loads(files[module.params["description"]])["sites"]):
-            renewals = [line for line in lines(module, program, "renew", "--dry-run") if line not in issued]
-    changed = bool(due or unlinked or gone or issued or (renewals and module.check_mode))
-    module.exit_json(changed=changed, diff=diff, issued=issued, due=renewals, ca=read(CA))
+        if any(site["tls"] == "acme" for site in description["sites"]):
+            words = () if module.check_mode else ("--dry-run",)
+            due = [line for line in lines(module, program, "renew", *words, data=text) if line not in issued]
+        for slug, pair in module.params["provided"].items():
+            provided += lines(module, program, "provide", slug, data=json.dumps(pair))
+    changed = bool(changed or issued or provided or (due and module.check_mode))
+    module.exit_json(changed=changed, diff=diff, issued=issued, due=due, ca=read(CA))
 
 
 if __name__ == "__main__":

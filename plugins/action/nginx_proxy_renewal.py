@@ -1,0 +1,27 @@
+"""Take the renewal program, its units and what the user provides from the controller to the host."""
+
+from ansible.plugins.action import ActionBase
+
+from ..plugin_utils.command_line import COLLECTION, ROOT
+from ..plugin_utils.controller import text_of
+
+FILES = ROOT / "roles/nginx_proxy/files"
+UNITS = FILES / "etc/systemd/system"
+
+
+class ActionModule(ActionBase):
+    """The module's options; C(provided) has paths of files on the controller, whose texts go to the host."""
+
+    def run(self, tmp=None, task_vars=None):
+        """Ansible calls this, in a process of its own for each task."""
+        result = super().run(tmp, task_vars)
+        words = dict(self._task.args)
+        if words.get("description"):
+            words["program"] = {path.name: path.read_text() for path in (FILES / "certificates").glob("*.py")}
+            words["units"] = {path.name: path.read_text() for path in UNITS.iterdir()}
+            words["provided"] = {
+                slug: {name: text_of(self._loader, task_vars, path) for name, path in pair.items()}
+                for slug, pair in words.get("provided", {}).items()
+            }
+        name = f"{COLLECTION}.nginx_proxy_renewal"
+        return {**result, **self._execute_module(module_name=name, module_args=words, task_vars=task_vars)}
