@@ -159,10 +159,6 @@ REFUSED = {
         {"nginx_proxy_trusted_proxies": ["balancer"]},
         "nginx_proxy_trusted_proxies: 'balancer' is no network.",
     ),
-    "a log that nobody rotates": (
-        {"nginx_proxy_error_log": "/var/log/error.log"},
-        "nginx_proxy_error_log: '/var/log/error.log' won't do. Give a file /var/log/nginx/NAME.log",
-    ),
     "a certificate without its key": (
         sites({"tls": "provided", "certificate": "site.pem"}),
         "With tls: provided give both files",

@@ -30,7 +30,6 @@ options:
     type: dict
     default: {}
     description: The same, for files of hashed passwords. No difference of them is shown.
-  user: {type: str, required: true, description: "Account of nginx's workers, whose group may read them."}
   drop_in:
     type: str
     required: true
@@ -62,7 +61,6 @@ EXAMPLES = r"""
   tornadoes.tornadoes.nginx_proxy_configuration:
     files:
       nginx.conf: "{{ lookup('template', 'nginx.conf.j2') }}"
-    user: www-data
     drop_in: ""
     port: 80
 """
@@ -122,6 +120,8 @@ DIST = f"{HOME}/nginx.conf.dist"
 EDITED = f"{HOME}/nginx.conf.edited"
 UNREAD = "unread"  # beside nginx.conf, and beside a certificate
 DIGESTS = "digests.json"  # of a release's files, as they were put there
+USER = "www-data"  # Debian's, of the workers
+ERROR_LOG = "/var/log/nginx/error.log"
 DROP_IN = "/etc/systemd/system/nginx.service.d/tornadoes.conf"
 STOCK_SITE = f"{HOME}/sites-enabled/default"
 MARK = "@release@"
@@ -319,7 +319,7 @@ def test(path, origins, drop_in):
 def load(port):
     """Start or reload nginx, and see that it has taken the configuration."""
     before, runs = workers(), unit()["runs"]
-    log, size = error_log()
+    size = os.path.getsize(ERROR_LOG) if os.path.exists(ERROR_LOG) else 0
     code, output = run("systemctl", "reload" if runs else "start", "nginx")
     deadline = time.monotonic() + PATIENCE
     # A master that can't use a configuration says so in its log only and keeps the
@@ -328,20 +328,13 @@ def load(port):
         if workers() - before and answers(port):
             return
         time.sleep(0.05)
-    if os.path.exists(log):
-        with open(log, encoding="utf-8", errors="replace") as file:
+    if os.path.exists(ERROR_LOG):
+        with open(ERROR_LOG, encoding="utf-8", errors="replace") as file:
             file.seek(size)
             # Visitors have their lines there as well.
             output = "\n".join(line for line in file.read().split("\n") if OWN_LINE.match(line)) or output
     reason = explained(output) or f"it does not answer on port {port}"
     raise Refused(f"nginx can't run the new configuration: {reason}")
-
-
-def error_log():
-    """Where nginx.conf sends errors, and how much is there already."""
-    with open(LINK, encoding="utf-8") as file:
-        path = (re.findall(r"^error_log (/[^\s;]+)", file.read(), re.M) or [""])[0]
-    return path, os.path.getsize(path) if os.path.exists(path) else 0
 
 
 def answers(port):
@@ -432,7 +425,6 @@ def main():
         argument_spec={
             "files": {"type": "dict", "required": True},
             "users": {"type": "dict", "default": {}, "no_log": True},
-            "user": {"type": "str", "required": True},
             "drop_in": {"type": "str", "required": True},
             "port": {"type": "int", "required": True},
             "upstreams": texts,
@@ -470,7 +462,7 @@ def main():
     }
     try:
         if owed and not module.check_mode:
-            group = pwd.getpwnam(module.params["user"]).pw_gid
+            group = pwd.getpwnam(USER).pw_gid
             more = module.params["read_at_start"]
             swap(folder, filled(files, name), origins, drop_in, module.params["port"], group, more)
     except Refused as error:

@@ -71,13 +71,8 @@ def between(least, most):
 MANY = (between(0, 99999), "Give a number up to 99999, or 0 for any number.")
 SECONDS = (between(1, 99999999), "Give seconds, at least 1.")
 SETTINGS = {
-    "nginx_proxy_user": (like("[a-z_][a-z0-9_-]*"), "Give the name of an account."),
     "nginx_proxy_worker_processes": (like("auto|[1-9][0-9]{0,3}"), "Give a number, or auto."),
     "nginx_proxy_worker_connections": (between(10, 9999999), "Give a number from 10 to 9999999."),
-    "nginx_proxy_error_log": (
-        like(r"/var/log/nginx/[A-Za-z0-9_-][A-Za-z0-9._-]*\.log"),
-        "Give a file /var/log/nginx/NAME.log, where logrotate looks.",
-    ),
     "nginx_proxy_cache_size": (like("[1-9][0-9]{0,5}[mMgG]"), "Give a number with m or g."),
 }
 LIMITS = {
@@ -99,7 +94,6 @@ ACME = {
     "mail": (MAIL.fullmatch, "Give one mail address, or leave it out."),
     "profile": (WORD.fullmatch, "Give the name of one of the CA's profiles, or leave it out."),
     "ca_bundle": (lambda value: not value or PATH.fullmatch(value), PATHS),
-    "challenge_port": (port, "Give a port from 1 to 65535."),
 }
 
 
