@@ -110,6 +110,11 @@ class Run:
         module = import_module(f"ansible_collections.{COLLECTION}.plugins.plugin_utils.{self.role}")
         return module.Inputs(self.values(), self)
 
+    def description(self):
+        """What the host shall have by the role's inputs; empty for a role that does not say."""
+        inputs = self.inputs()
+        return inputs.description() if hasattr(inputs, "description") else {}
+
     def system(self):
         """A sentence where the host is none that the roles know."""
         kind = self.facts.get("distribution", "Debian")
@@ -171,11 +176,13 @@ class ActionModule(ActionBase):
             refusals += names.refusals(run.quietly)
             run.types()
             refusals += [sentence for problems in run.refused.values() for sentence in problems]
+        result["roles"] = {run.role: {} for run in runs}
         if self._task.args.get("values"):
-            result["roles"] = {}
             refusals += self.about(runs, refusals, task_vars, result["roles"])
         if refusals:
             return {"failed": True, "msg": "\n".join(dict.fromkeys(refusals))}
+        for run in runs:
+            result["roles"][run.role]["description"] = run.description()
         return result
 
     def about(self, runs, refusals, task_vars, roles):

@@ -6,7 +6,11 @@ from ..plugin_utils.command_line import COLLECTION, ROOT
 from ..plugin_utils.controller import text_of
 
 FILES = ROOT / "roles/nginx_proxy/files"
-UNITS = FILES / "etc/systemd/system"
+
+
+def texts(pattern):
+    """Name to text of files of the role."""
+    return {path.name: path.read_text() for path in FILES.glob(pattern)}
 
 
 class ActionModule(ActionBase):
@@ -17,8 +21,8 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         words = dict(self._task.args)
         if words.get("description"):
-            words["program"] = {path.name: path.read_text() for path in (FILES / "certificates").glob("*.py")}
-            words["units"] = {path.name: path.read_text() for path in UNITS.iterdir()}
+            words["program"] = texts("certificates/*.py")
+            words["units"] = texts("etc/systemd/system/nginx-proxy-certificates.*")
             words["provided"] = {
                 slug: {name: text_of(self._loader, task_vars, path) for name, path in pair.items()}
                 for slug, pair in words.get("provided", {}).items()

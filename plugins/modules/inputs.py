@@ -33,6 +33,8 @@ EXAMPLES = r"""
 RETURN = r"""
 roles:
   type: dict
-  returned: where values are looked at
-  description: Name of a role to what the host has for it, as the module C(look) answers.
+  returned: always
+  description: >-
+    Name of a role to its C(description), what the host shall have by its inputs, and, where values are looked
+    at, to what the host has for it, as the module C(look) answers.
 """

@@ -17,11 +17,16 @@ description:
   - Stores the files below C(/etc/nginx/tornadoes), tests them, links C(/etc/nginx/nginx.conf)
     to them, and starts or reloads nginx. If any step fails, the old link is back.
   - Reloads only if nginx has yet to read something.
+  - The action of that name renders the files by the description of a host, and gives all other options.
 author: The Tornadoes authors (!UNKNOWN)
 options:
+  found:
+    type: dict
+    default: {}
+    description: What the host has, and in C(description) what it shall have, as the action C(inputs) says.
   files:
     type: dict
-    required: true
+    default: {}
     description: >-
       Path to content. C(nginx.conf) is the entry; C(@release@) in a content becomes the
       release's folder, for includes. C(#= VARIABLE) at the end of a line is taken off; when nginx
@@ -32,11 +37,11 @@ options:
     description: The same, for files of hashed passwords. No difference of them is shown.
   drop_in:
     type: str
-    required: true
+    default: ""
     description: >-
       Content of C(/etc/systemd/system/nginx.service.d/tornadoes.conf). The configuration is tested in
       the sandbox that it describes; where that refuses, the old one is back as well.
-  port: {type: int, required: true, description: "Port on the loopback address that answers http."}
+  port: {type: int, default: 80, description: "Port on the loopback address that answers http."}
   upstreams:
     type: list
     elements: str
@@ -59,10 +64,7 @@ options:
 EXAMPLES = r"""
 - name: Swap the configuration
   tornadoes.tornadoes.nginx_proxy_configuration:
-    files:
-      nginx.conf: "{{ lookup('template', 'nginx.conf.j2') }}"
-    drop_in: ""
-    port: 80
+    found: "{{ looked.roles.nginx_proxy }}"
 """
 
 RETURN = r"""
@@ -423,10 +425,11 @@ def main():
     texts = {"type": "list", "elements": "str", "default": []}
     module = AnsibleModule(
         argument_spec={
-            "files": {"type": "dict", "required": True},
+            "found": {"type": "dict", "default": {}},
+            "files": {"type": "dict", "default": {}},
             "users": {"type": "dict", "default": {}, "no_log": True},
-            "drop_in": {"type": "str", "required": True},
-            "port": {"type": "int", "required": True},
+            "drop_in": {"type": "str", "default": ""},
+            "port": {"type": "int", "default": 80},
             "upstreams": texts,
             "named": texts,
             "read_at_start": texts,

@@ -2,11 +2,12 @@
 
 import datetime
 import re
+from dataclasses import asdict
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from ..filter.nginx_proxy import nginx_proxy_open_rules as open_rules
+from .nginx_proxy_description import describe, open_rules, slug
 from .values import PATH, address, filled, listed, network, port, quoted, twice, whole
 
 LABEL = "[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
@@ -410,12 +411,20 @@ class Inputs:
                     f"nginx_proxy_acme: ca_bundle: {path} is no file on {self.run.host}. Put it there first."
                 )
         # Their certificates and keys would go, which nobody can bring back.
-        known = {re.sub("[*:]", "_", name) for name in self.all("names")}
+        known = {slug(name) for name in self.all("names")}
         if left := [re.sub("^_", "*", one) for one in found["sites"] if one not in known]:
             yield (
                 f"nginx_proxy_sites: {listed(left)} is on {self.run.host} and in no entry. List it, or remove it with "
                 f"its certificate by an entry {{names: ['{left[0]}'], state: absent}}."
             )
+
+    def description(self):
+        """What the host shall have, as data."""
+        # 80 at every CA, but those of the tests.
+        challenge_port = int(self.run.quietly("__nginx_proxy_challenge_port") or 80)
+        acme = {**self.acme, "challenge_port": challenge_port}
+        present = [site for site in self.present if site["names"]]
+        return asdict(describe(self.variables, present, self.limits, acme, self.run))
 
     def listens(self):
         """The ports that nginx will listen on."""

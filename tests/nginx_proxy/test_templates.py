@@ -1,28 +1,40 @@
 """What the role writes into nginx's configuration, for each kind of site.
 
-Ansible itself renders the role's own expression for all files, with its defaults
-and vars; only what a host would answer is given here.
+The description is made of the role's inputs, and rendered, as in a run; only what a host would
+answer is given here.
 """
 
 import re
 
 import pytest
 from analysis import problems
-from rendering import ROOT, evaluate
+from ansible.parsing.dataloader import DataLoader
+from ansible_collections.tornadoes.tornadoes.plugins.action.inputs import Run
+from ansible_collections.tornadoes.tornadoes.plugins.action.nginx_proxy_configuration import (
+    configuration,
+    host_of,
+)
+from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils.nginx_proxy_description import (
+    locations,
+    spelt,
+)
+from rendering import ROOT, role_variables, trusted
 
 BOOKWORM, TRIXIE = "nginx/1.22.1 OpenSSL 3.0.17", "nginx/1.26.3 OpenSSL 3.5.4"
 
 
 def render(*sites, build=TRIXIE, ipv6=True, **settings):
     """Path to content of everything that the role would store."""
-    files = evaluate(
-        "nginx_proxy",
-        "__nginx_proxy_files",
-        ansible_search_path=[str(ROOT / "roles/nginx_proxy")],
-        __nginx_proxy_host={"build": build, "paths": {"/proc/net/if_inet6": {"kind": "file" * ipv6}}},
-        nginx_proxy_sites=list(sites),
-        **settings,
-    )
+    facts = {"distribution": "Debian", "distribution_major_version": settings.pop("debian", "13")}
+    given = trusted({"nginx_proxy_sites": list(sites), **settings})
+    variables = {
+        "inventory_hostname": "www1",
+        "ansible_facts": facts,
+        **role_variables("nginx_proxy", **given),
+    }
+    description = Run(ROOT / "roles/nginx_proxy", DataLoader(), variables).description()
+    found = {"build": build, "paths": {"/proc/net/if_inet6": {"kind": "file" * ipv6}}}
+    files, _users = configuration(description, host_of(found, description["debian"]), None)
     for path, text in files.items():
         assert not re.search(r"{{|{%|{#|#jinja2", text), f"{path} was not rendered"
         assert text.count("{") == text.count("}"), path
@@ -187,11 +199,9 @@ def test_a_site_of_static_files_only():
 
 def places(**keys):
     """Match of each location to the number of its rule, or None."""
-    asked = {"favicon": "", "static": [], "access": [], "cache": [], **keys}
-    return {
-        one["match"]: one["rule"] and one["rule"]["number"]
-        for one in evaluate("nginx_proxy", f"{asked} | tornadoes.tornadoes.nginx_proxy_locations")
-    }
+    asked = site(**{"favicon": "", "static": [], "access": [], "cache": [], **keys})
+    paths = [rule["path"] for rule in asked["access"]]
+    return {one.match: paths.index(one.rule.path) if one.rule else None for one in locations(asked)}
 
 
 def test_the_rule_with_the_longest_path_counts():
@@ -220,14 +230,9 @@ def test_the_rule_with_the_longest_path_counts():
 
 
 def test_answers_are_kept_below_their_paths_alone():
-    asked = {
-        "favicon": "",
-        "static": [],
-        "access": [{"path": "/news/intern"}],
-        "cache": ["/news", "/news/intern"],
-    }
-    found = evaluate("nginx_proxy", f"{asked} | tornadoes.tornadoes.nginx_proxy_locations")
-    assert {one["match"]: one["cached"] for one in found} == {
+    cache = ["/news", "/news/intern"]
+    found = locations(site(favicon="", static=[], access=[{"path": "/news/intern"}], cache=cache))
+    assert {one.match: one.cached for one in found} == {
         "= /news/intern": True,
         "^~ /news/intern/": True,
         "= /news": True,
@@ -247,7 +252,7 @@ def test_files_under_a_rule_still_come_from_disk():
 
 
 @pytest.mark.parametrize(
-    ("path", "spelt", "other"),
+    ("path", "taken", "other"),
     [
         ("/a-b/", ["/a-b"], ["/a%2Db", "/A-b", "/a.b"]),
         ("/é", ["/%C3%A9", "/%c3%a9"], ["/%E9", "/e"]),
@@ -255,9 +260,9 @@ def test_files_under_a_rule_still_come_from_disk():
         ("/a.b", ["/a.b"], ["/axb", "/a%2eb"]),
     ],
 )
-def test_how_a_path_may_be_spelt(path, spelt, other):
-    like = re.compile(evaluate("nginx_proxy", f"{path!r} | tornadoes.tornadoes.nginx_proxy_spelt"))
-    assert [one for one in spelt + other if like.fullmatch(one)] == spelt
+def test_how_a_path_may_be_spelt(path, taken, other):
+    like = re.compile(spelt(path))
+    assert [one for one in taken + other if like.fullmatch(one)] == taken
 
 
 @pytest.mark.parametrize(
@@ -296,8 +301,7 @@ def test_a_site_without_a_public_ca_answers_none():
 
 @pytest.mark.parametrize(("release", "http2"), [("12", "ssl http2 "), ("13", "ssl default")])
 def test_a_bare_host_is_judged_by_its_release(release, http2):
-    facts = {"distribution_major_version": release}
-    assert f"listen 443 {http2}" in render(site(), build="", ansible_facts=facts)["nginx.conf"]
+    assert f"listen 443 {http2}" in render(site(), build="", debian=release)["nginx.conf"]
 
 
 @pytest.mark.parametrize("ipv6", [True, False])

@@ -1,0 +1,94 @@
+"""Render nginx's configuration for a host by its description, and let the module swap it."""
+
+import re
+
+from ansible.plugins.action import ActionBase
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from ..plugin_utils.command_line import COLLECTION, ROOT
+from ..plugin_utils.controller import text_of
+from ..plugin_utils.nginx_proxy import IPV6
+
+ROLE = ROOT / "roles/nginx_proxy"
+SNIPPETS = ("clients", "compression", "limits", "log", "proxy", "tls")
+# What a Debian will bring, where nginx is yet to be installed.
+BUILDS = {12: "nginx/1.22 OpenSSL 3.0", 13: "nginx/1.26 OpenSSL 3.5"}
+
+
+def version(text):
+    """A version as numbers that can be compared."""
+    return tuple(int(one) for one in text.split("."))
+
+
+def host_of(found, debian):
+    """What the templates need to know of a host. found: what the module C(look) says. debian: its release."""
+    build = found["build"] if "nginx/" in found["build"] else BUILDS[debian]
+    nginx = version(re.search(r"nginx/([0-9.]+)", build)[1])
+    return {
+        "http2_directive": nginx >= (1, 25, 1),
+        "rotates_tickets": nginx >= (1, 23, 2),
+        "post_quantum": version(re.findall(r"OpenSSL ([0-9.]+)", build)[-1]) >= (3, 5),
+        # What stands before a port in a listen directive. Where the kernel has no IPv6, nginx refuses to
+        # start with an address of it.
+        "addresses": ["", "[::]:"] if found["paths"][IPV6]["kind"] else [""],
+    }
+
+
+def configuration(nginx, host, read):
+    """Path to text of the whole configuration, and the same of its files of hashed passwords.
+
+    nginx: a description. host: what host_of says. read: function of a path on the controller. The module puts
+    the release's folder for @release@, and takes "#= VARIABLE" off the lines' ends, to name the variable when
+    nginx refuses a line.
+    """
+    loader = FileSystemLoader(ROLE / "templates/etc/nginx")
+    jinja = Environment(
+        loader=loader,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
+    )
+
+    def render(path, **more):
+        return jinja.get_template(f"{path}.j2").render(nginx=nginx, host=host, **more)
+
+    names = [*SNIPPETS, *["cache"] * nginx["caching"], *["acme"] * nginx["acme"]]
+    files = {path: render(path) for path in ("nginx.conf", *(f"snippets/{name}.conf" for name in names))}
+    for site in nginx["sites"]:
+        slug = site["slug"]
+        files[f"sites/{slug}.conf"] = render("sites/site.conf", site=site)
+        page = site["closed_page"]
+        files[f"public/{slug}.html"] = read(page) if page else (ROLE / "files/maintenance.html").read_text()
+        if site["snippet"]:
+            lines = [f"{line} #= nginx_proxy_sites.snippet" for line in site["snippet"].rstrip().split("\n")]
+            files[f"sites/{slug}.snippet"] = "\n".join(lines) + "\n"
+    rules = [rule for site in nginx["sites"] for rule in site["rules"] if rule["users"]]
+    return files, {rule["users"]: read(rule["users_file"]) for rule in rules}
+
+
+class ActionModule(ActionBase):
+    """found: what the host has, and its C(description), as the action C(inputs) says."""
+
+    def run(self, tmp=None, task_vars=None):
+        """Ansible calls this, in a process of its own for each task."""
+        result = super().run(tmp, task_vars)
+        found = dict(self._task.args["found"])
+        nginx = found["description"]
+        if not found["build"]:
+            found["build"] = self.build(task_vars)
+        files, users = configuration(
+            nginx, host_of(found, nginx["debian"]), lambda path: text_of(self._loader, task_vars, path)
+        )
+        words = {name: nginx[name] for name in ("drop_in", "upstreams", "named", "read_at_start")}
+        words |= {"files": files, "users": users, "port": nginx["http_port"]}
+        name = f"{COLLECTION}.nginx_proxy_configuration"
+        return {**result, **self._execute_module(module_name=name, module_args=words, task_vars=task_vars)}
+
+    def build(self, task_vars):
+        """What nginx says of its version and build, now that it may be installed."""
+        words = {"questions": {"nginx_proxy": {"nginx": True}}}
+        looked = self._execute_module(
+            module_name=f"{COLLECTION}.look", module_args=words, task_vars=task_vars
+        )
+        return looked["answers"]["nginx_proxy"]["build"]
