@@ -3,47 +3,54 @@
 import os
 
 import pytest
-from ansible_collections.tornadoes.tornadoes.plugins.modules import nginx_proxy_configuration as configuration
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils import (
+    nginx_paths,
+    nginx_reasons,
+    nginx_release,
+    nginx_service,
+    nginx_swap,
+)
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils.files import differences
 
 FILES = {"nginx.conf": "include @release@/sites/*.conf;\n", "sites/a.conf": "server {}\n"}
 
 
 def test_a_release_is_named_by_its_content():
-    name = configuration.name_of(FILES)
-    assert name == configuration.name_of(dict(reversed(FILES.items())))
-    assert name != configuration.name_of({**FILES, "sites/a.conf": "server { }\n"})
-    assert configuration.filled(FILES, name)["nginx.conf"] == f"include tornadoes/{name}/sites/*.conf;\n"
+    name = nginx_release.name_of(FILES)
+    assert name == nginx_release.name_of(dict(reversed(FILES.items())))
+    assert name != nginx_release.name_of({**FILES, "sites/a.conf": "server { }\n"})
+    assert nginx_release.filled(FILES, name)["nginx.conf"] == f"include tornadoes/{name}/sites/*.conf;\n"
 
 
 def test_a_stored_release_holds_its_files_and_no_others(tmp_path):
     folder = tmp_path / "release"
-    configuration.store(folder, FILES)
+    nginx_release.store(folder, FILES)
     untouched = os.stat(folder / "nginx.conf").st_ino
     (folder / "sites/a.conf").write_text("edited by hand")
     (folder / "sites/b.conf").write_text("added by hand")
-    configuration.store(folder, FILES)
-    assert configuration.stored(folder) == FILES
+    nginx_release.store(folder, FILES)
+    assert nginx_release.stored(folder) == FILES
     assert os.stat(folder / "nginx.conf").st_ino == untouched
 
 
 def test_a_refused_line_is_traced_to_its_variable(tmp_path):
-    files, origins = configuration.separated({"a.conf": "one on;\ntwo off; #= some_variable.two\n"})
+    files, origins = nginx_reasons.separated({"a.conf": "one on;\ntwo off; #= some_variable.two\n"})
     assert files == {"a.conf": "one on;\ntwo off;\n"}
     assert origins == {("a.conf", 2): "some_variable.two"}
 
 
 def test_what_nginx_has_yet_to_read_is_marked_whatever_the_clock_says(tmp_path, monkeypatch):
-    monkeypatch.setattr(configuration, "HOME", str(tmp_path))
+    monkeypatch.setattr(nginx_paths, "HOME", str(tmp_path))
     chain = tmp_path / "certificates/a/fullchain.pem"
     chain.parent.mkdir(parents=True)
     chain.write_text("")
     os.utime(chain, (4e9, 4e9))
-    assert configuration.unread([str(chain)]) == []
+    assert nginx_swap.reload_needed([str(chain)]) == []
     (tmp_path / "unread").touch()
     (chain.parent / "unread").touch()
-    assert len(configuration.unread([str(chain), str(chain.with_name("privkey.pem"))])) == 2
-    configuration.forget([str(chain)])
-    assert configuration.unread([str(chain), "/does/not/exist"]) == []
+    assert len(nginx_swap.reload_needed([str(chain), str(chain.with_name("privkey.pem"))])) == 2
+    nginx_swap.forget([str(chain)])
+    assert nginx_swap.reload_needed([str(chain), "/does/not/exist"]) == []
 
 
 @pytest.mark.parametrize(
@@ -54,32 +61,32 @@ def test_a_refusal_leaves_a_mark_if_nginx_has_not_read_the_old_one_again(
     tmp_path, monkeypatch, broken, put_back, left
 ):
     for name in ("LINK", "NEXT", "DIST", "EDITED", "STOCK_SITE", "DROP_IN"):
-        monkeypatch.setattr(configuration, name, str(tmp_path / name))
-    monkeypatch.setattr(configuration, "HOME", str(tmp_path))
-    monkeypatch.setattr(configuration, "unit", lambda: {"runs": True, "outdated": False})
+        monkeypatch.setattr(nginx_paths, name, str(tmp_path / name))
+    monkeypatch.setattr(nginx_paths, "HOME", str(tmp_path))
+    monkeypatch.setattr(nginx_swap, "unit", lambda: {"runs": True, "outdated": False})
 
     def refuse(*_words):
-        raise configuration.Refused("no")
+        raise nginx_service.Refused("no")
 
     for name in ("test", "load"):
-        monkeypatch.setattr(configuration, name, refuse if name == broken else lambda *_words: None)
-    monkeypatch.setattr(configuration, "put_back", lambda *_words: put_back)
-    with pytest.raises(configuration.Refused):
-        configuration.swap(str(tmp_path / "tornadoes/new"), FILES, {}, "", 80, os.getgid(), [])
-    assert bool(configuration.unread([])) is left
+        monkeypatch.setattr(nginx_swap, name, refuse if name == broken else lambda *_words: None)
+    monkeypatch.setattr(nginx_swap, "put_back", lambda *_words: put_back)
+    with pytest.raises(nginx_service.Refused):
+        nginx_swap.swap(str(tmp_path / "tornadoes/new"), FILES, {}, "", 80, os.getgid(), [])
+    assert bool(nginx_swap.reload_needed([])) is left
 
 
 def test_what_was_edited_by_hand_is_named_whatever_the_clock_says(tmp_path, monkeypatch):
-    monkeypatch.setattr(configuration, "LINK", str(tmp_path / "nginx.conf"))
-    name = configuration.name_of(FILES)
+    monkeypatch.setattr(nginx_paths, "LINK", str(tmp_path / "nginx.conf"))
+    name = nginx_release.name_of(FILES)
     folder = tmp_path / name
-    configuration.store(folder, configuration.filled(FILES, name))
-    assert configuration.edited(str(folder), configuration.stored(folder)) == []
+    nginx_release.store(folder, nginx_release.filled(FILES, name))
+    assert nginx_release.drifted(str(folder), nginx_release.stored(folder)) == []
     (folder / "sites/a.conf").write_text("edited by hand")
     (folder / "sites/b.conf").write_text("added by hand")
     for path in folder.rglob("*.conf"):
         os.utime(path, (1, 1))
-    found = configuration.edited(str(folder), configuration.stored(folder))
+    found = nginx_release.drifted(str(folder), nginx_release.stored(folder))
     assert found == [f"{folder}/sites/a.conf", f"{folder}/sites/b.conf"]
 
 
@@ -88,9 +95,9 @@ def test_what_visitors_wrote_into_the_log_is_not_shown_as_nginx_own_words():
     visitor = (
         '2026/11/26 16:34:34 [crit] 12#12: *7 open() "/x\x1b in /etc/shadow:1" failed, client: 192.0.2.1'
     )
-    assert configuration.OWN_LINE.match(own)
-    assert not configuration.OWN_LINE.match(visitor)
-    assert configuration.explained("nginx: [emerg] a\x1b]0;b\x07") == "a\\x1b]0;b\\x07"
+    assert nginx_service.OWN_LINE.match(own)
+    assert not nginx_service.OWN_LINE.match(visitor)
+    assert nginx_reasons.explained("nginx: [emerg] a\x1b]0;b\x07") == "a\\x1b]0;b\\x07"
 
 
 def test_a_test_has_the_sandbox_of_the_unit_and_nothing_else_of_it():
@@ -99,7 +106,7 @@ def test_a_test_has_the_sandbox_of_the_unit_and_nothing_else_of_it():
         "# ProtectHome=no\nProtectHome=read-only\nSystemCallFilter=@a \\\n  @b\n"
         "ReadWritePaths=-/run\nMemoryMax=1G\n"
     )
-    assert configuration.sandbox(unit_files) == [
+    assert nginx_service.sandbox(unit_files) == [
         "--property=ProtectHome=read-only",
         "--property=SystemCallFilter=@a    @b",
         "--property=ReadWritePaths=-/run",
@@ -108,9 +115,7 @@ def test_a_test_has_the_sandbox_of_the_unit_and_nothing_else_of_it():
 
 def test_a_difference_names_only_what_differs():
     after = {"nginx.conf": FILES["nginx.conf"], "sites/b.conf": "new\n"}
-    found = {
-        one["after_header"]: (one["before"], one["after"]) for one in configuration.differences(FILES, after)
-    }
+    found = {one["after_header"]: (one["before"], one["after"]) for one in differences(FILES, after)}
     assert found == {"sites/a.conf": ("server {}\n", ""), "sites/b.conf": ("", "new\n")}
 
 
@@ -129,23 +134,23 @@ def test_a_difference_names_only_what_differs():
     ],
 )
 def test_nginx_complaints(output, reason):
-    assert configuration.complaint(output) == reason
+    assert nginx_reasons.complaint(output) == reason
 
 
 def test_a_complaint_quotes_the_line(tmp_path):
     path = tmp_path / "x.conf"
     path.write_text("first\n  proxy_read_timeout twosec;\n")
-    said = configuration.explained(f'nginx: [emerg] "proxy_read_timeout" directive invalid value in {path}:2')
+    said = nginx_reasons.explained(f'nginx: [emerg] "proxy_read_timeout" directive invalid value in {path}:2')
     assert said == f'"proxy_read_timeout" directive invalid value in {path}:2 (proxy_read_timeout twosec;)'
 
 
 def test_a_refusal_brings_back_the_nginx_conf_of_somebody(tmp_path, monkeypatch):
     for name in ("LINK", "NEXT", "DIST", "EDITED"):
-        monkeypatch.setattr(configuration, name, str(tmp_path / name))
-    monkeypatch.setattr(configuration, "run", lambda *_words: (0, ""))
+        monkeypatch.setattr(nginx_paths, name, str(tmp_path / name))
+    monkeypatch.setattr(nginx_swap, "run", lambda *_words: (0, ""))
     (tmp_path / "DIST").write_text("Debian's own")
     (tmp_path / "EDITED").write_text("somebody's own")
     (tmp_path / "LINK").symlink_to("the new release")
-    configuration.put_back(None, configuration.EDITED, None, True)
+    nginx_swap.put_back(None, nginx_paths.EDITED, None, True)
     assert (tmp_path / "LINK").read_text() == "somebody's own"
     assert (tmp_path / "DIST").read_text() == "Debian's own"

@@ -1,0 +1,10 @@
+"""Where nginx's configuration is on a host."""
+
+HOME = "/etc/nginx"
+RELEASES = f"{HOME}/tornadoes"
+LINK = f"{HOME}/nginx.conf"
+NEXT = f"{HOME}/nginx.conf.next"
+DIST = f"{HOME}/nginx.conf.dist"
+EDITED = f"{HOME}/nginx.conf.edited"
+STOCK_SITE = f"{HOME}/sites-enabled/default"
+DROP_IN = "/etc/systemd/system/nginx.service.d/tornadoes.conf"

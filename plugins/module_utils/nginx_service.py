@@ -1,0 +1,104 @@
+"""nginx as a service of systemd: whether it takes a configuration, in which sandbox, and what it runs."""
+
+import glob
+import os
+import re
+import socket
+import time
+
+from . import nginx_paths as paths
+from .files import read
+from .nginx_reasons import explained
+from .systemd import properties, run
+
+PID_FILE = "/run/nginx.pid"
+ERROR_LOG = "/var/log/nginx/error.log"
+OWN_LINE = re.compile(r"[0-9/]+ [0-9:]+ \[(?:emerg|alert|crit)\] \d+#\d+: (?!\*)")
+LOAD_TIMEOUT = 15  # seconds; nginx tries for 2.5 to bind an occupied port
+
+
+class Refused(Exception):
+    """The new configuration can't be used; the text says why."""
+
+
+def unit():
+    """What systemd knows of nginx: whether it runs, its master, whether it starts at boot."""
+    found = properties("nginx", "ActiveState", "MainPID", "UnitFileState")
+    return {
+        "runs": found.get("ActiveState") == "active",
+        "master": found.get("MainPID", "0"),
+        "enabled": found.get("UnitFileState") == "enabled",
+    }
+
+
+def workers():
+    """Pids of the processes that nginx's master has started."""
+    master, found = unit()["master"], set()
+    for path in glob.glob("/proc/[0-9]*/stat"):
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                parent = file.read().rpartition(")")[2].split()[1]
+        except OSError:
+            continue  # it has ended meanwhile
+        if parent == master != "0":
+            found.add(path.split("/")[2])
+    return found
+
+
+def sandbox(unit_files):
+    """What nginx's unit files say about its sandbox, as words for systemd-run."""
+    single = "Capability|LockP|MemoryDeny|NoNew|Private|Proc|Protect|Restrict[A-Z]|SystemCall|UMask"
+    several = "(?:ReadWrite|ReadOnly|Inaccessible|Exec|NoExec|Bind|BindReadOnly)Paths"
+    text = re.sub(r"\\\n", " ", unit_files)
+    return [f"--property={line}" for line in re.findall(rf"^(?:{single}|{several})\w*=.*$", text, re.M)]
+
+
+def test(path, origins, drop_in):
+    """Refuse a configuration that nginx can't use, in the sandbox that it has from its next start on.
+
+    Outside of it, a log where nginx may not write would show at the next boot only.
+    """
+    _code, unit_files = run("systemctl", "cat", "nginx")
+    # First, since drop-ins of others may take back what ours says.
+    unit_files = drop_in + unit_files.replace(read(paths.DROP_IN) or drop_in, "")
+    inside = ["systemd-run", "--quiet", "--wait", "--pipe", "--collect", *sandbox(unit_files)]
+    code, output = run(*inside, "/usr/sbin/nginx", "-t", "-c", path)
+    if code:
+        raise Refused(f"nginx refuses the new configuration: {explained(output, origins)}")
+
+
+def load(port):
+    """Start or reload nginx, and see that it has taken the configuration."""
+    before, runs = workers(), unit()["runs"]
+    size = os.path.getsize(ERROR_LOG) if os.path.exists(ERROR_LOG) else 0
+    code, output = run("systemctl", "reload" if runs else "start", "nginx")
+    deadline = time.monotonic() + LOAD_TIMEOUT
+    # A master that can't use a configuration says so in its log only and keeps the
+    # old one. New workers are the proof that it could.
+    while not code and time.monotonic() < deadline:
+        if workers() - before and answers(port):
+            return
+        time.sleep(0.05)
+    if os.path.exists(ERROR_LOG):
+        with open(ERROR_LOG, encoding="utf-8", errors="replace") as file:
+            file.seek(size)
+            # Visitors have their lines there as well.
+            output = "\n".join(line for line in file.read().split("\n") if OWN_LINE.match(line)) or output
+    reason = explained(output) or f"it does not answer on port {port}"
+    raise Refused(f"nginx can't run the new configuration: {reason}")
+
+
+def answers(port):
+    """Whether an http server answers on a port of this host."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            return connection.recv(5) == b"HTTP/"
+    except OSError:
+        return False
+
+
+def restart_needed():
+    """Whether nginx runs since before its drop-in was written, whose sandbox it does not have."""
+    there = os.path.exists(PID_FILE) and os.path.exists(paths.DROP_IN)
+    return there and os.stat(PID_FILE).st_mtime < os.stat(paths.DROP_IN).st_mtime

@@ -1,0 +1,86 @@
+"""Swap nginx's configuration as a whole, or not at all.
+
+A release is written beside the one in use, tested through a second link, and put in place by renaming
+that link. So a killed run leaves either the old configuration or the new one. A reload that is needed is
+marked by a file before anything is put in place, and until nginx has proven that it took it: no clock is
+asked, which may be set back.
+"""
+
+import os
+import shutil
+
+from . import nginx_paths as paths
+from .files import read, write
+from .nginx_release import link, linked, store
+from .nginx_service import Refused, load, test, unit
+from .systemd import confine, run
+
+RELOAD_NEEDED = "unread"  # the mark's file, beside nginx.conf or a certificate; older versions left it too
+
+
+def is_stock(path):
+    """Whether this is Debian's welcome page: it would claim port 80 for itself."""
+    return path == paths.STOCK_SITE and os.path.realpath(path) == f"{paths.HOME}/sites-available/default"
+
+
+def reload_needed(more):
+    """Marks of what nginx has yet to read: its configuration, and further files that it reads."""
+    folders = dict.fromkeys([paths.HOME, *(os.path.dirname(path) for path in more)])
+    return [path for path in (f"{folder}/{RELOAD_NEEDED}" for folder in folders) if os.path.exists(path)]
+
+
+def forget(more):
+    """Take away the marks, now that nginx has read everything."""
+    for path in reload_needed(more):
+        os.unlink(path)
+
+
+def put_back(old, kept, stock_site, runs):
+    """Undo a swap, as far as it got: Debian's site, the old link or file, and what nginx runs.
+
+    kept: where the file that was there in place of a link has gone. The answer: whether nginx has
+    read all that is there.
+    """
+    if stock_site:
+        os.symlink(stock_site, paths.STOCK_SITE)
+    if os.path.lexists(paths.NEXT):
+        os.unlink(paths.NEXT)  # nothing was swapped yet
+        return False
+    if old:
+        link(old, paths.NEXT)
+        os.replace(paths.NEXT, paths.LINK)
+    elif os.path.exists(kept):
+        os.replace(kept, paths.LINK)
+    code, _output = run("systemctl", "reload" if runs else "stop", "nginx")
+    return not code
+
+
+def swap(folder, files, origins, drop_in, port, group, more):
+    """Store, test, put in place and load a release, or leave everything as it was."""
+    marked = reload_needed(more)
+    write(f"{paths.HOME}/{RELOAD_NEEDED}", "", 0o644)
+    old, runs, confined = linked(), unit()["runs"], read(paths.DROP_IN)
+    stock_site = os.readlink(paths.STOCK_SITE) if is_stock(paths.STOCK_SITE) else None
+    # Debian's own the first time; later somebody's.
+    kept = paths.EDITED if os.path.exists(paths.DIST) else paths.DIST
+    store(folder, files, group)
+    link(folder, paths.NEXT)
+    try:
+        if stock_site:
+            os.unlink(paths.STOCK_SITE)
+        test(paths.NEXT, origins, drop_in)
+        confine("nginx", paths.DROP_IN, drop_in)
+        if os.path.exists(paths.LINK) and not os.path.islink(paths.LINK):
+            shutil.copy2(paths.LINK, kept)
+        os.replace(paths.NEXT, paths.LINK)
+        load(port)
+    except Refused:
+        confine("nginx", paths.DROP_IN, confined)
+        untouched = os.path.lexists(paths.NEXT) and folder != old and not marked
+        has_read = put_back(old, kept, stock_site, runs) or untouched
+        if folder != old:
+            shutil.rmtree(folder)
+        if has_read:
+            forget(more)
+        raise
+    forget(more)
