@@ -113,7 +113,7 @@ REFUSED = {
     ),
     "a size of the cache that is none": (
         {"nginx_proxy_cache_size": "a lot"},
-        "nginx_proxy_cache_size: 'a lot' won't do. Give a number with m or g.",
+        "nginx_proxy_cache_size: 'a lot' is invalid. Give a number with m or g.",
     ),
     "a site that would go round in a circle": (
         sites({"upstreams": ["127.0.0.1:443"]}),
@@ -121,7 +121,7 @@ REFUSED = {
     ),
     "a socket that nginx can't see": (
         sites({"upstreams": ["unix:/tmp/app.sock"]}),
-        "nginx_proxy_sites: 'unix:/tmp/app.sock' is out of sight, since nginx has a /tmp of its own.",
+        "nginx_proxy_sites: 'unix:/tmp/app.sock' is invisible to nginx, which has a /tmp of its own.",
     ),
     "a name that would break out of the configuration": (
         sites({"names": ["a; return 200;"]}),
@@ -153,7 +153,7 @@ REFUSED = {
     ),
     "a limit that is none": (
         {"nginx_proxy_limits": {"header_size": "huge"}},
-        "nginx_proxy_limits.header_size: 'huge' won't do. Give bytes (1000 to 999999), or a number with k.",
+        "nginx_proxy_limits.header_size: 'huge' is invalid. Give bytes (1000 to 999999), or a number with k.",
     ),
     "a balancer that is none": (
         {"nginx_proxy_trusted_proxies": ["balancer"]},
@@ -173,7 +173,7 @@ REFUSED = {
     ),
     "an ACME server without https": (
         {**sites({"tls": "acme"}), "nginx_proxy_acme": {"directory": "http://ca.example.org"}},
-        "nginx_proxy_acme: directory: 'http://ca.example.org' won't do. Give the https URL",
+        "nginx_proxy_acme: directory: 'http://ca.example.org' is invalid. Give the https URL",
     ),
     "a file of CAs that is not there": (
         {**sites({"tls": "acme"}), "nginx_proxy_acme": {"ca_bundle": "/no/such.pem"}},
@@ -181,7 +181,7 @@ REFUSED = {
     ),
     "one port for http and https": (
         {"nginx_proxy_http_port": 443},
-        "443 and 443 won't do. Give two different ports from 1 to 65535.",
+        "443 and 443 are invalid. Give two different ports from 1 to 65535.",
     ),
     "all that is mistyped, at once": (
         {"tornado_app_ports": "8000,8001", "tornado_app_version": 1.10, "torando_app_main": "x.py"},
@@ -246,11 +246,11 @@ REFUSED = {
     ),
     "a rule that guards nothing": (
         sites({"access": [{"path": "/admin"}]}),
-        "nginx_proxy_sites: access: /admin of www.example.org lets everybody in.",
+        "nginx_proxy_sites: access: /admin of www.example.org admits everybody.",
     ),
     "a rule for all the world": (
         sites({"access": [{"path": "/admin", "allow": ["0.0.0.0/0"]}]}),
-        "nginx_proxy_sites: access: /admin of www.example.org lets everybody in.",
+        "nginx_proxy_sites: access: /admin of www.example.org admits everybody.",
     ),
     "a rule for what no address looks like": (
         sites({"access": [{"path": "/admin/*", **GUARDED}, {"path": "/a/../b", **GUARDED}]}),

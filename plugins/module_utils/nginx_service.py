@@ -59,7 +59,7 @@ def test(path, origins, drop_in):
     Outside of it, a log where nginx may not write would show at the next boot only.
     """
     _code, unit_files = run("systemctl", "cat", "nginx")
-    # First, since drop-ins of others may take back what ours says.
+    # First, since other drop-ins may take back what ours says.
     unit_files = drop_in + unit_files.replace(read(paths.DROP_IN) or drop_in, "")
     inside = ["systemd-run", "--quiet", "--wait", "--pipe", "--collect", *sandbox(unit_files)]
     code, output = run(*inside, "/usr/sbin/nginx", "-t", "-c", path)
@@ -73,8 +73,8 @@ def load(port):
     size = os.path.getsize(ERROR_LOG) if os.path.exists(ERROR_LOG) else 0
     code, output = run("systemctl", "reload" if runs else "start", "nginx")
     deadline = time.monotonic() + LOAD_TIMEOUT
-    # A master that can't use a configuration says so in its log only and keeps the
-    # old one. New workers are the proof that it could.
+    # A master that can't use a configuration says so in its log only and stays with
+    # the old one. New workers are the proof that it could.
     while not code and time.monotonic() < deadline:
         if workers() - before and answers(port):
             return

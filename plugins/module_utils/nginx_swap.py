@@ -29,17 +29,17 @@ def reload_needed(more):
     return [path for path in (f"{folder}/{RELOAD_NEEDED}" for folder in folders) if os.path.exists(path)]
 
 
-def forget(more):
-    """Take away the marks, now that nginx has read everything."""
+def clear_marks(more):
+    """Remove the marks, now that nginx has read everything."""
     for path in reload_needed(more):
         os.unlink(path)
 
 
-def put_back(old, kept, stock_site, runs):
+def put_back(old, replaced, stock_site, runs):
     """Undo a swap, as far as it got: Debian's site, the old link or file, and what nginx runs.
 
-    kept: where the file that was there in place of a link has gone. The answer: whether nginx has
-    read all that is there.
+    replaced: where the file went that was there instead of a link. Returns whether nginx has read all
+    that is there.
     """
     if stock_site:
         os.symlink(stock_site, paths.STOCK_SITE)
@@ -49,8 +49,8 @@ def put_back(old, kept, stock_site, runs):
     if old:
         link(old, paths.NEXT)
         os.replace(paths.NEXT, paths.LINK)
-    elif os.path.exists(kept):
-        os.replace(kept, paths.LINK)
+    elif os.path.exists(replaced):
+        os.replace(replaced, paths.LINK)
     code, _output = run("systemctl", "reload" if runs else "stop", "nginx")
     return not code
 
@@ -62,7 +62,7 @@ def swap(folder, files, origins, drop_in, port, group, more):
     old, runs, confined = linked(), unit()["runs"], read(paths.DROP_IN)
     stock_site = os.readlink(paths.STOCK_SITE) if is_stock(paths.STOCK_SITE) else None
     # Debian's own the first time; later somebody's.
-    kept = paths.EDITED if os.path.exists(paths.DIST) else paths.DIST
+    replaced = paths.EDITED if os.path.exists(paths.DIST) else paths.DIST
     store(folder, files, group)
     link(folder, paths.NEXT)
     try:
@@ -71,16 +71,16 @@ def swap(folder, files, origins, drop_in, port, group, more):
         test(paths.NEXT, origins, drop_in)
         confine("nginx", paths.DROP_IN, drop_in)
         if os.path.exists(paths.LINK) and not os.path.islink(paths.LINK):
-            shutil.copy2(paths.LINK, kept)
+            shutil.copy2(paths.LINK, replaced)
         os.replace(paths.NEXT, paths.LINK)
         load(port)
     except Refused:
         confine("nginx", paths.DROP_IN, confined)
         untouched = os.path.lexists(paths.NEXT) and folder != old and not marked
-        has_read = put_back(old, kept, stock_site, runs) or untouched
+        has_read = put_back(old, replaced, stock_site, runs) or untouched
         if folder != old:
             shutil.rmtree(folder)
         if has_read:
-            forget(more)
+            clear_marks(more)
         raise
-    forget(more)
+    clear_marks(more)

@@ -54,7 +54,7 @@ def processors():
 
 def files(wanted):
     """How many files a worker may open: what the configuration asks for, as far as the host has it."""
-    # Whoever asks may read this file; prlimit wants root for a process of root's.
+    # Every user may read this file; prlimit needs root for a process of root.
     found = re.search(r"Max open files +\S+ +(\S+)", Path("/proc/1/limits").read_text())[1]
     return min(wanted, int(found) if found.isdigit() else wanted)
 
@@ -120,7 +120,7 @@ def main():
     if not re.fullmatch("auto|[1-9][0-9]{0,3}", given["workers"]):
         # site.yml says the same before anything else; this is asked by itself.
         module.fail_json(
-            msg=f"nginx_proxy_worker_processes: '{given['workers']}' won't do. Give a number, or auto."
+            msg=f"nginx_proxy_worker_processes: '{given['workers']}' is invalid. Give a number, or auto."
         )
     workers = processors() if given["workers"] == "auto" else int(given["workers"])
     module.exit_json(

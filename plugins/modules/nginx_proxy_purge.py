@@ -2,7 +2,7 @@
 
 DOCUMENTATION = """
 module: nginx_proxy_purge
-short_description: Forget answers that nginx keeps
+short_description: Purge answers that nginx has cached
 description:
   - Each file of the cache says near its start which address it is for. All that are for this one go,
     however it was spelt, in all the variants that its visitors' headers make of it.
@@ -25,7 +25,7 @@ EXAMPLES = r"""
     path: /var/lib/nginx/cache
 """
 RETURN = """
-forgotten:
+purged:
   description: How many answers have gone.
   type: int
   returned: always
@@ -37,7 +37,7 @@ from urllib.parse import unquote
 
 from ansible.module_utils.basic import AnsibleModule
 
-STILL_OPEN = 1.5  # seconds: nginx keeps a file open for one (open_file_cache_valid)
+STILL_OPEN = 1.5  # seconds; nginx holds a file open for one (open_file_cache_valid)
 HEAD = 16384  # bytes; the address comes after some 300 of nginx's own
 
 
@@ -53,7 +53,7 @@ def address_of(path):
 
 
 def plain(address):
-    """An address in one way of several to write it: small letters, no port that is clear, nothing encoded."""
+    """An address in one way of several to write it: lowercase, without a default port, nothing encoded."""
     scheme, between, rest = address.partition("://")
     host, slash, rest = rest.partition("/")
     path, question, query = rest.partition("?")
@@ -82,7 +82,7 @@ def main():
             path.unlink(missing_ok=True)
         if found:
             time.sleep(STILL_OPEN)
-    module.exit_json(changed=bool(found), forgotten=len(found))
+    module.exit_json(changed=bool(found), purged=len(found))
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ NOT_PUBLIC = [
     "home.arpa",
 ]
 IPV6 = "/proc/net/if_inet6"  # where the kernel has none, nginx can't listen on an address of it
-KEPT = [
+FOLDERS = [
     "/etc/nginx/certificates",
     "/etc/nginx/maintenance",
     "/var/lib/nginx",
@@ -143,7 +143,7 @@ class Inputs:
         return site["names"][0] if site["names"] else "a site without a name"
 
     def refusals(self):
-        """A sentence for each value that can't be meant."""
+        """A sentence for each value that is invalid."""
         yield from self.about_settings()
         yield from self.about_names()
         yield from self.about_upstreams()
@@ -161,14 +161,14 @@ class Inputs:
         http, https = self.ports
         if not (port(http) and port(https)) or int(http) == int(https):
             yield (
-                f"nginx_proxy_http_port, nginx_proxy_https_port: {http} and {https} won't do. Give two different "
+                f"nginx_proxy_http_port, nginx_proxy_https_port: {http} and {https} are invalid. Give two different "
                 "ports from 1 to 65535."
             )
         values = {name: (self.variables[name], check) for name, check in SETTINGS.items()}
         values |= {f"nginx_proxy_limits.{key}": (self.limits[key], check) for key, check in LIMITS.items()}
         for name, (value, (fits, remedy)) in values.items():
             if not fits(value):
-                yield f"{name}: '{value}' won't do. {remedy}"
+                yield f"{name}: '{value}' is invalid. {remedy}"
         if bad := [one for one in self.variables["nginx_proxy_trusted_proxies"] if not network(one)]:
             yield f"nginx_proxy_trusted_proxies: {quoted(bad)} is no network. {NETWORKS}"
 
@@ -178,7 +178,7 @@ class Inputs:
             yield "nginx_proxy_sites: a site has names: []. Give it at least one name."
         if bad := [one for one in self.all("names") if not site_name(one)]:
             yield (
-                f"nginx_proxy_sites: {quoted(bad)} can't be the name of a site. Give host names in small letters "
+                f"nginx_proxy_sites: {quoted(bad)} can't be the name of a site. Give host names in lowercase "
                 "(www.example.org, *.example.org) or addresses, without a port."
             )
         if again := twice([name for site in self.present for name in site["names"]]):
@@ -229,17 +229,17 @@ class Inputs:
             yield f"nginx_proxy_sites: {quoted(bad)} can't be a path of static files or a favicon. {PATHS}"
         if bad := [one for one in paths + self.all("upstreams") if OWN_TMP.match(str(one))]:
             yield (
-                f"nginx_proxy_sites: {quoted(bad)} is out of sight, since nginx has a /tmp of its own. Give a path "
+                f"nginx_proxy_sites: {quoted(bad)} is invisible to nginx, which has a /tmp of its own. Give a path "
                 "that is not below /tmp or /var/tmp: sockets belong into /run, files into /srv."
             )
         fits, remedy = SECONDS
         if bad := [site["timeout"] for site in self.sites if not fits(site["timeout"])]:
-            yield f"nginx_proxy_sites: timeout: {listed(bad)} won't do. {remedy}"
+            yield f"nginx_proxy_sites: timeout: {listed(bad)} is invalid. {remedy}"
         if bad := [
             one["max_body_size"] for one in self.sites if not SIZE.fullmatch(str(one["max_body_size"]))
         ]:
             yield (
-                f"nginx_proxy_sites: max_body_size: {quoted(bad)} won't do. Give bytes, or a number with k, m or g."
+                f"nginx_proxy_sites: max_body_size: {quoted(bad)} is invalid. Give bytes, or a number with k, m or g."
             )
         pairs = [pair for site in self.sites for pair in site["headers"].items()]
         bad = [
@@ -256,10 +256,10 @@ class Inputs:
             )
 
     def about_access(self, site):
-        """Whom a site lets in."""
+        """Who may open a site."""
         if bad := open_rules(site):
             yield (
-                f"nginx_proxy_sites: access: {listed(bad)} of {self.first(site)} lets everybody in. Give it allow or "
+                f"nginx_proxy_sites: access: {listed(bad)} of {self.first(site)} admits everybody. Give it allow or "
                 "users_file; neither is for a path below one that has a rule."
             )
         paths = [rule["path"].rstrip("/") for rule in site["access"]]
@@ -309,7 +309,7 @@ class Inputs:
         """What a CA is asked for, and which."""
         for key, (fits, remedy) in ACME.items():
             if not fits(self.acme[key]):
-                yield f"nginx_proxy_acme: {key}: '{self.acme[key]}' won't do. {remedy}"
+                yield f"nginx_proxy_acme: {key}: '{self.acme[key]}' is invalid. {remedy}"
         debian = self.run.debian
         if self.acme["profile"] and debian and debian < OLDEST_WITH_PROFILES:
             yield (
@@ -378,7 +378,7 @@ class Inputs:
         return {
             "ports": [int(one) for one in asked if port(one)],
             "paths": [IPV6, *[bundle] * bool(PATH.fullmatch(bundle) and self.with_acme())],
-            "folders": KEPT,
+            "folders": FOLDERS,
             "units": [TIMER],
             "packages": self.packages(tls),
             "nginx": True,

@@ -12,20 +12,20 @@ CERTIFICATES = "/etc/nginx/certificates"
 DROP_IN = ROOT / "roles/nginx_proxy/files/etc/systemd/system/nginx.service.d/tornadoes.conf"
 LEAST_FILES = 524288  # that nginx may have open, whatever the workers' connections
 TWO_YEARS = "max-age=63072000"
-# What a site sends unless it says otherwise: no guessing of types, no frames of other sites, no
+# What a site sends unless it says otherwise: no guessing of types, no frames on other sites, no
 # full address to other sites.
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "SAMEORIGIN",
     "Referrer-Policy": "strict-origin-when-cross-origin",
 }
-# What a client may say of itself, beside the names that Tornado looks at, and some program believes.
+# What clients may say of themselves and some programs believe, besides the names that Tornado looks at.
 HEARSAY = (
     "X-Forwarded-Prefix X-Forwarded-Path X-Forwarded-Scheme X-Forwarded-Ssl X-Forwarded-Protocol X-Url-Scheme"
     " X-Original-Host X-Original-URL X-Rewrite-URL X-Host X-Client-IP X-Cluster-Client-IP Front-End-Https"
 )
 # Cached answers (a site's cache): what programs choose an answer by without saying so (Vary), and
-# what makes a request one's own.
+# what makes a request personal.
 CACHE_KEY = "Accept Accept-Encoding Accept-Language Origin X-Requested-With HX-Request X-PJAX Turbo-Frame"
 CACHE_OWN = (
     "Authorization Proxy-Authorization X-Api-Key X-Auth-Token X-Access-Token X-Xsrftoken X-Csrftoken X-Csrf-Token"
@@ -55,7 +55,7 @@ class Rule:
 
     @property
     def guards(self):
-        """Whether it keeps anybody out."""
+        """Whether there are clients that it refuses."""
         return bool(self.users_file or (self.allow and not EVERYBODY & set(self.allow)))
 
 

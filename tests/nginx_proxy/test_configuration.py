@@ -49,7 +49,7 @@ def test_what_nginx_has_yet_to_read_is_marked_whatever_the_clock_says(tmp_path, 
     (tmp_path / "unread").touch()
     (chain.parent / "unread").touch()
     assert len(nginx_swap.reload_needed([str(chain), str(chain.with_name("privkey.pem"))])) == 2
-    nginx_swap.forget([str(chain)])
+    nginx_swap.clear_marks([str(chain)])
     assert nginx_swap.reload_needed([str(chain), "/does/not/exist"]) == []
 
 

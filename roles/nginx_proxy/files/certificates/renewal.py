@@ -54,7 +54,7 @@ def issue(wanted: Description, dry: bool, force: bool = False) -> None:
     authority = Authority.load()
     if authority is None and (paths.CA / "private/ca.key").exists():
         raise Trouble(
-            f"{paths.CA} holds a CA that can't be read. Mend it, or remove the folder for a new one"
+            f"{paths.CA} holds a CA that can't be read. Repair it, or remove the folder for a new one"
         )
     if authority is None and not dry:
         authority = Authority.create(wanted.ca_name)
@@ -71,7 +71,7 @@ def issue(wanted: Description, dry: bool, force: bool = False) -> None:
 
 
 def renew(wanted: Description, dry: bool, force: bool = False) -> None:
-    """All that is due, from whoever issues it; and nginx serves what there is."""
+    """Renew all that is due, whichever CA issues it, and see nginx serve what there is."""
     failures = {}
     try:
         issue(wanted, dry, force)
@@ -87,7 +87,7 @@ def renew(wanted: Description, dry: bool, force: bool = False) -> None:
             say(site, reason, dry, wanted.acme.directory)
         except (Trouble, OSError, ValueError) as trouble:
             failures[site.slug] = str(trouble)
-    # Asked, not remembered: who was killed before the reload is made up for.
+    # Asked, not remembered: a run that was killed before its reload is made up for.
     unserved = [site for site in wanted.sites if in_use(site) and not serves(site, wanted.https_port)]
     if dry:
         for site in wanted.sites:

@@ -1,7 +1,7 @@
 """The folder of a site, with the certificate and the key that nginx reads.
 
 It is made anew beside the one in use, and both change places in one step: nginx finds a pair
-whenever it looks, whoever is killed meanwhile.
+whenever it looks, whatever is killed meanwhile.
 """
 
 from __future__ import annotations
