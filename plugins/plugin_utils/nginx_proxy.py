@@ -2,7 +2,6 @@
 
 import datetime
 import re
-from dataclasses import asdict
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -424,7 +423,7 @@ class Inputs:
         challenge_port = int(self.run.quietly("__nginx_proxy_challenge_port") or 80)
         acme = {**self.acme, "challenge_port": challenge_port}
         present = [site for site in self.present if site["names"]]
-        return asdict(describe(self.variables, present, self.limits, acme, self.run))
+        return describe(self.variables, present, self.limits, acme, self.run)
 
     def listens(self):
         """The ports that nginx will listen on."""

@@ -1,7 +1,7 @@
 """What a host's nginx shall have: the role's inputs as finished values, for its templates and tasks."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
@@ -97,39 +97,6 @@ class Site:
     snippet: str
     certificate: str
     named: list
-
-
-@dataclass
-class Description:
-    """All of it. certificates: what their program is told, and provided: slug to the files of a pair."""
-
-    sites: list
-    http_port: int
-    https_port: int
-    tls: bool
-    acme: bool
-    caching: bool
-    hsts: bool
-    certificate: str
-    worker_processes: str
-    worker_connections: int
-    drop_in: str
-    modern: bool
-    access_log: str
-    cache_size: str
-    limits: dict
-    trusted_proxies: list
-    hearsay: list
-    cache_key: list
-    cache_own: list
-    scheme: str
-    request_id: str
-    upstreams: list
-    named: list
-    read_at_start: list
-    certificates: dict
-    provided: dict
-    debian: int
 
 
 def slug(name):
@@ -262,7 +229,7 @@ def certificates(sites, acme, https_port, modern, host):
 
 
 def describe(variables, present, limits, acme, run):
-    """The description. present: entries of sites, all with their keys. run: see the action C(inputs)."""
+    """All of it, as data. present: entries of sites with all their keys. run: see the action C(inputs)."""
     sites = [described_site(site, number) for number, site in enumerate(present)]
     with_tls = [site for site in present if site["tls"] != "none"]
     http, https = int(variables["nginx_proxy_http_port"]), int(variables["nginx_proxy_https_port"])
@@ -271,37 +238,40 @@ def describe(variables, present, limits, acme, run):
     folders = [site.certificate for site in sites if site.tls]
     upstreams = [one for site in sites for one in site.upstreams if ON_THIS_HOST.match(one)]
     trusted = variables["nginx_proxy_trusted_proxies"]
-    return Description(
-        sites=sites,
-        http_port=http,
-        https_port=https,
-        tls=bool(with_tls),
-        acme=any(site.tls == "acme" for site in sites),
-        caching=any(site["cache"] for site in present),
-        hsts=any(site.hsts for site in sites),
+    return {
+        "sites": [asdict(site) for site in sites],
+        "http_port": http,
+        "https_port": https,
+        "tls": bool(with_tls),
+        "acme": any(site.tls == "acme" for site in sites),
+        "caching": any(site["cache"] for site in present),
+        "hsts": any(site.hsts for site in sites),
         # Clients name no host in TLS when the URL has an address instead.
-        certificate=next((site.certificate for site in sites if site.tls and site.by_address), ""),
-        worker_processes=str(variables["nginx_proxy_worker_processes"]),
-        worker_connections=connections,
-        drop_in=DROP_IN.read_text().replace("@open_files@", str(max(connections * 2, LEAST_FILES))),
-        modern=modern,
-        access_log=variables["nginx_proxy_access_log"],
-        cache_size=variables["nginx_proxy_cache_size"],
-        limits=limits,
-        trusted_proxies=trusted,
-        hearsay=HEARSAY.split(),
-        cache_key=[header(name) for name in CACHE_KEY.split()],
-        cache_own=[header(name) for name in CACHE_OWN.split()],
-        scheme="$tornadoes_scheme" if trusted else "$scheme",
-        request_id="$tornadoes_request_id" if trusted else "$request_id",
-        upstreams=list(dict.fromkeys(upstreams)),
-        named=list(dict.fromkeys(path for site in sites for path in site.named)),
-        read_at_start=[f"{folder}/{name}" for folder in folders for name in ("fullchain.pem", "privkey.pem")],
-        certificates=certificates(with_tls, acme, https, modern, run.host),
-        provided={
+        "certificate": next((site.certificate for site in sites if site.tls and site.by_address), ""),
+        "worker_processes": str(variables["nginx_proxy_worker_processes"]),
+        "worker_connections": connections,
+        "drop_in": DROP_IN.read_text().replace("@open_files@", str(max(connections * 2, LEAST_FILES))),
+        "modern": modern,
+        "access_log": variables["nginx_proxy_access_log"],
+        "cache_size": variables["nginx_proxy_cache_size"],
+        "limits": limits,
+        "trusted_proxies": trusted,
+        "hearsay": HEARSAY.split(),
+        "cache_key": [asdict(header(name)) for name in CACHE_KEY.split()],
+        "cache_own": [asdict(header(name)) for name in CACHE_OWN.split()],
+        "scheme": "$tornadoes_scheme" if trusted else "$scheme",
+        "request_id": "$tornadoes_request_id" if trusted else "$request_id",
+        "upstreams": list(dict.fromkeys(upstreams)),
+        "named": list(dict.fromkeys(path for site in sites for path in site.named)),
+        "read_at_start": [
+            f"{folder}/{name}" for folder in folders for name in ("fullchain.pem", "privkey.pem")
+        ],
+        # What the certificates' program is told, and where on the controller the pairs are that users provide.
+        "certificates": certificates(with_tls, acme, https, modern, run.host),
+        "provided": {
             slug(site["names"][0]): {"certificate": site["certificate"], "key": site["certificate_key"]}
             for site in with_tls
             if site["tls"] == "provided"
         },
-        debian=run.debian,
-    )
+        "debian": run.debian,
+    }
