@@ -4,6 +4,7 @@ The description is made of the role's inputs, and rendered, as in a run; only wh
 answer is given here.
 """
 
+import json
 import re
 
 import pytest
@@ -18,21 +19,25 @@ from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils.nginx_proxy_de
     locations,
     spelt,
 )
+from certificates.description import Description
 from rendering import ROOT, role_variables, trusted
 
+ACME = "https://acme-v02.api.letsencrypt.org/directory"
 BOOKWORM, TRIXIE = "nginx/1.22.1 OpenSSL 3.0.17", "nginx/1.26.3 OpenSSL 3.5.4"
+
+
+def described(*sites, debian="13", **settings):
+    """What the host shall have by these inputs."""
+    given = trusted({"nginx_proxy_sites": list(sites), **settings})
+    facts = {"distribution": "Debian", "distribution_major_version": debian}
+    host = {"inventory_hostname": "www1", "ansible_facts": facts}
+    run = Run(ROOT / "roles/nginx_proxy", DataLoader(), {**role_variables("nginx_proxy", **given), **host})
+    return run.description()
 
 
 def render(*sites, build=TRIXIE, ipv6=True, **settings):
     """Path to content of everything that the role would store."""
-    facts = {"distribution": "Debian", "distribution_major_version": settings.pop("debian", "13")}
-    given = trusted({"nginx_proxy_sites": list(sites), **settings})
-    variables = {
-        "inventory_hostname": "www1",
-        "ansible_facts": facts,
-        **role_variables("nginx_proxy", **given),
-    }
-    description = Run(ROOT / "roles/nginx_proxy", DataLoader(), variables).description()
+    description = described(*sites, **settings)
     found = {"build": build, "paths": {"/proc/net/if_inet6": {"kind": "file" * ipv6}}}
     files, _users = configuration(description, host_of(found, description["debian"]), None)
     for path, text in files.items():
@@ -349,3 +354,32 @@ def test_an_absent_site_leaves_nothing():
     assert [
         path for path in render(site(), site(names=["gone.test"], state="absent")) if "gone" in path
     ] == []
+
+
+def test_what_the_host_is_asked_for_is_what_the_sites_name():
+    found = described(
+        site(
+            upstreams=["127.0.0.1:8000", "[::1]:8001", "app.test:80", "unix:/run/a.sock"],
+            favicon="/srv/f.ico",
+        ),
+        site(names=["b.test"], tls="none", static=[{"url": "/static/", "path": "/srv/a"}]),
+    )
+    assert found["upstreams"] == ["127.0.0.1:8000", "[::1]:8001", "127.0.0.1:8001"]
+    assert found["named"] == ["/srv/f.ico", "/run/a.sock", "/srv/a"]
+    folder = "/etc/nginx/certificates/www.example.org"
+    assert found["read_at_start"] == [f"{folder}/fullchain.pem", f"{folder}/privkey.pem"]
+
+
+@pytest.mark.parametrize(("profile", "days"), [("intermediate", 365), ("modern", 90)])
+def test_what_the_certificates_program_is_told(profile, days):
+    brought = {"tls": "provided", "certificate": "b.pem", "certificate_key": "b.key"}
+    sites = [site(tls="acme"), site(names=["b.test"], **brought), site(names=["c.test"], tls="none")]
+    found = described(*sites, nginx_proxy_tls_profile=profile, nginx_proxy_https_port=8443)
+    told = Description.read(json.dumps(found["certificates"]))
+    assert (told.ca_name, told.ca_days, told.https_port) == ("Private CA of www1", days, 8443)
+    assert (told.acme.directory, told.acme.challenge_port) == (ACME, 80)
+    assert [(one.slug, one.tls) for one in told.sites] == [
+        ("www.example.org", "acme"),
+        ("b.test", "provided"),
+    ]
+    assert found["provided"] == {"b.test": {"certificate": "b.pem", "key": "b.key"}}
