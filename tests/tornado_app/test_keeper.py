@@ -168,8 +168,8 @@ def test_a_process_comes_again_that_could_not_be_given_the_port(tmp_path, monkey
     monkeypatch.delitem(sys.modules, "ports", raising=False)  # the tests have one of that name
     module = importlib.import_module("keeper")
     met = []
-    child = types.SimpleNamespace(state=module.STARTING, pidfd=-1, killed=False, unit="u", release="/r")
-    child.met = lambda channel, pid, unit: met.append((channel, pid))
+    child = types.SimpleNamespace(state=module.State.STARTING, pidfd=-1, killed=False, unit="u", release="/r")
+    child.attach = lambda channel, pid, unit: met.append((channel, pid))
     keeper = module.Keeper.__new__(module.Keeper)
     keeper.children, keeper.watch = lambda: [child], lambda child: None
     keeper.workers, keeper.listener = module.listening(str(tmp_path / "8000.workers"), 0o600), socket.socket()
@@ -185,7 +185,7 @@ def test_a_process_comes_again_that_could_not_be_given_the_port(tmp_path, monkey
     for answer in (b"", b'{"release": "/r"}'):
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as worker:
             worker.connect(str(tmp_path / "8000.workers"))
-            keeper.meet_workers()
+            keeper.accept_workers()
             data, handed, _flags, _address = socket.recv_fds(worker, 4096, 1)
             assert (data, len(handed)) == (answer, bool(answer))
     assert len(met) == 1
@@ -228,7 +228,7 @@ def test_a_process_that_only_waits_for_a_processor_is_let_live(monkeypatch):
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     monkeypatch.setattr(module.systemd, "waited", lambda _cgroup: 100.0)
     one = module.Child(8000, "/srv/x/releases/one", {"watchdog": 8}, "tornado-x-worker@8000-one-1.service")
-    one.met(near, os.getpid(), {})
+    one.attach(near, os.getpid(), {})
     begun = one.answered
     try:
         assert not one.ping(begun + 2)

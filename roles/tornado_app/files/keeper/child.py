@@ -9,26 +9,35 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from enum import Enum, auto
 from typing import Any, Self
 
 import systemd
-from words import Message, Wild, understood
+from words import InvalidMessage, Message, parse
 
 PROBE_TIMEOUT = 5.0  # seconds for one answer of the health path
-PROBE_INTERVAL = 0.25  # seconds between two probes of a process that shall prove itself
-GRACE = 5.0  # seconds between "my requests are done" and SIGKILL
-LOOK = 0.25  # seconds between two looks at a unit
-START = 5.0  # seconds that systemd may take to begin with a unit
-HEARD = 64  # words of one process that are heard in one turn; it may say more than anybody can hear
-LONGEST = 65536  # bytes of one word
-LAST_BREATH = 0.3  # seconds from the cut of a connection to the end of the process that did it, at most
+PROBE_INTERVAL = 0.25  # seconds between two probes of a process that has to prove itself
+EXIT_TIMEOUT = 5.0  # seconds between "drained" and SIGKILL
+UNIT_INTERVAL = 0.25  # seconds between two questions about a unit
+UNIT_TIMEOUT = 5.0  # seconds that systemd may take to begin with a unit
+MAX_MESSAGES = 64  # of one process in one turn; it may send more than anybody can read
+MAX_MESSAGE_SIZE = 65536  # bytes
+EXIT_NOTICE_TIMEOUT = 0.3  # seconds from a cut connection to the end of the process that cut it
 
-# Signals that somebody sends; of the others a process dies by itself.
-SENT = {getattr(signal, f"SIG{name}") for name in ("KILL", "TERM", "INT", "QUIT", "HUP", "USR1", "USR2")}
+# Signals that somebody sends; by the others a process dies of itself.
+SENT_SIGNALS = {
+    getattr(signal, f"SIG{name}") for name in ("KILL", "TERM", "INT", "QUIT", "HUP", "USR1", "USR2")
+}
 
-# A process is STARTING until its health path answers 200 for the first time, PROVEN
-# until it is let at the port, then SERVING, DRAINING, and ENDED.
-STARTING, PROVEN, SERVING, DRAINING, ENDED = "starting", "proven", "serving", "draining", "ended"
+
+class State(Enum):
+    """How far a process is."""
+
+    STARTING = auto()  # until its health path answers 200 for the first time
+    PROVEN = auto()  # until it accepts on the port
+    SERVING = auto()
+    DRAINING = auto()
+    ENDED = auto()
 
 
 def settings_of(release: str) -> dict[str, Any]:
@@ -89,7 +98,7 @@ class Child:
         self.pid = 0
         self.pidfd = -1
         self.cgroup = ""
-        self.state = STARTING
+        self.state = State.STARTING
         self.begun = self.since = time.monotonic()
         self.looked = 0.0  # when systemd was last asked about the unit
         self.adopted = False
@@ -115,7 +124,7 @@ class Child:
     def start(cls, port: int, release: str, units: str) -> Self:
         """Let systemd start a process of the release. OSError: it can't be started.
 
-        units: prefix of the units' names. The process comes to the keeper by itself, see met().
+        units: prefix of the units' names. The process comes to the keeper by itself, see attach().
         """
         settings = settings_of(release)
         number = int(time.monotonic() * 1000)
@@ -127,13 +136,13 @@ class Child:
     def adopt(cls, port: int, release: str, pid: int, unit: str, control: socket.socket) -> Self:
         """Take over a process that was started for an earlier keeper. OSError: it has ended."""
         child = cls(port, release, settings_of(release), unit)
-        child.met(control, pid, systemd.show(unit))
+        child.attach(control, pid, systemd.show(unit))
         child.listens = child.unknown = child.adopted = True
-        child.state = SERVING
+        child.state = State.SERVING
         child.send({"do": "who"})
         return child
 
-    def met(self, control: socket.socket, pid: int, unit: dict[str, str]) -> None:
+    def attach(self, control: socket.socket, pid: int, unit: dict[str, str]) -> None:
         """The process is there: its channel, its number, what systemd says of its unit."""
         self.pidfd = os.pidfd_open(pid)
         self.control, self.pid = control, pid
@@ -152,13 +161,13 @@ class Child:
 
     def look(self, now: float) -> dict[str, str]:
         """What systemd says of the unit; {} if it was asked just before."""
-        if now - self.looked < LOOK:
+        if now - self.looked < UNIT_INTERVAL:
             return {}
         self.looked = now
         return systemd.show(self.unit)
 
     def send(self, message: Message, handed: socket.socket | None = None) -> bool:
-        """Tell the runner something, with a socket or without: whether it is on its way."""
+        """Send the runner a message, with a socket or without: whether it is on its way."""
         if self.control is None:
             return False
         rights = []
@@ -171,12 +180,12 @@ class Child:
         return False
 
     def messages(self) -> Iterator[tuple[Message, socket.socket | None]]:
-        """What the runner has said since, each with a socket or None. Wild: that was no runner."""
-        for _one in range(HEARD):
+        """New messages of the runner, each with a socket or None. InvalidMessage: that was no runner."""
+        for _one in range(MAX_MESSAGES):
             if self.control is None:
                 return
             try:
-                data, handed, flags, _address = socket.recv_fds(self.control, LONGEST, 1)
+                data, handed, flags, _address = socket.recv_fds(self.control, MAX_MESSAGE_SIZE, 1)
             except OSError:
                 return
             for further in handed[1:]:
@@ -185,16 +194,16 @@ class Child:
                 brought = socket.socket(fileno=handed[0]) if handed else None
             except OSError as problem:
                 os.close(handed[0])
-                raise Wild from problem
+                raise InvalidMessage from problem
             if not data:
                 return
             try:
                 if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
-                    raise Wild
-                message = understood(data)
+                    raise InvalidMessage
+                message = parse(data)
                 if brought and message["is"] != "opened":
-                    raise Wild
-            except Wild:
+                    raise InvalidMessage
+            except InvalidMessage:
                 if brought:
                     brought.close()
                 raise
@@ -209,16 +218,16 @@ class Child:
         elif message["is"] == "refused":
             self.reason = message.get("reason") or "refused its port"
         elif message["is"] == "accepting" and self.told_to_accept:
-            self.state, self.since = SERVING, self.answered
+            self.state, self.since = State.SERVING, self.answered
         elif message["is"] == "drained":
-            self.deadline = min(self.deadline or self.answered + GRACE, self.answered + GRACE)
+            self.deadline = min(self.deadline or self.answered + EXIT_TIMEOUT, self.answered + EXIT_TIMEOUT)
 
     def prove(self, now: float) -> None:
-        """Ask for its health until it is PROVEN, and on until it SERVES or has failed."""
-        if self.state not in (STARTING, PROVEN) or self.reason:
+        """Ask for its health until it serves or has failed."""
+        if self.state not in (State.STARTING, State.PROVEN) or self.reason:
             return
         path = self.settings["health_path"]
-        if self.state == STARTING and now - self.begun > self.settings["start_timeout"]:
+        if self.state == State.STARTING and now - self.begun > self.settings["start_timeout"]:
             self.reason = self.why_not_proven()
         elif self.probe:
             wrong = self.probe.read()
@@ -226,18 +235,18 @@ class Child:
                 return
             self.probe.close()
             self.probe, self.next_probe, self.wrong = None, now + PROBE_INTERVAL, wrong
-            if wrong and self.state == PROVEN:
-                if select.select([self.pidfd], [], [], LAST_BREATH)[0]:
-                    return  # it has died under the question: how, is the better reason
+            if wrong and self.state == State.PROVEN:
+                if select.select([self.pidfd], [], [], EXIT_NOTICE_TIMEOUT)[0]:
+                    return  # it has died meanwhile: how it died is the better reason
                 self.reason = f"was well at first, then {path} {wrong}"
-            elif not wrong and self.state == STARTING:
-                self.state, self.since = PROVEN, now
+            elif not wrong and self.state == State.STARTING:
+                self.state, self.since = State.PROVEN, now
         elif self.listens and now >= self.next_probe:
             probe = Probe(self, path)
             if probe.asked:
                 self.probe = probe
                 return
-            # Of what the kernel had no room for, nothing is known.
+            # The kernel had no room for it: that says nothing about the process.
             probe.close()
             self.next_probe = now + PROBE_INTERVAL
 
@@ -252,16 +261,18 @@ class Child:
         return f"did not listen on port {self.port} {limit}{elsewhere}"
 
     def settled(self, now: float) -> bool:
-        """Whether it has stayed well for long enough to be let at the port."""
-        return self.state == PROVEN and now - self.since >= self.settings["settle_time"] and not self.probe
+        """Whether it has stayed well for long enough to take over."""
+        return (
+            self.state == State.PROVEN and now - self.since >= self.settings["settle_time"] and not self.probe
+        )
 
     def ping(self, now: float) -> bool:
         """Ask whether its loop turns; True if it has not turned for too long.
 
         Asked every eighth of the watchdog's time and given three quarters to answer, by a
         keeper that looks every sixteenth: a process is replaced within that time. Time in
-        which its unit waited for a processor does not count, up to twice the limit: to
-        kill who only waits would add to the load that it waits for.
+        which its unit waited for a processor does not count, up to twice the limit: killing
+        a process that only waits would add to the load that it waits for.
         """
         limit: float = self.settings["watchdog"]
         if now - self.asked >= (limit or 40) / 8 and self.answered >= self.asked:
@@ -272,14 +283,14 @@ class Child:
         return now - self.asked - min(systemd.waited(self.cgroup) - self.waited, limit * 2) > limit * 0.75
 
     def drain(self, now: float, successor: "Child | None" = None, close: bool = False) -> None:
-        """Let it finish what it has; idle connections go to the successor, if there is one.
+        """Let it finish what is in flight; idle connections go to the successor, if there is one.
 
-        close: the port goes as well. Who still connects is refused at once, and so asks
+        close: the port goes as well. Clients that still connect are refused at once, and so try
         elsewhere, instead of waiting for a socket that is about to be closed.
         """
         seconds = self.settings["drain_timeout"]
-        self.state, self.drain_begun = DRAINING, now
-        self.deadline = now + seconds + GRACE
+        self.state, self.drain_begun = State.DRAINING, now
+        self.deadline = now + seconds + EXIT_TIMEOUT
         handed = None
         if successor:
             handed, taken = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -290,40 +301,44 @@ class Child:
             handed.close()
 
     def has_ended(self, now: float) -> bool:
-        """Whether the process is gone; how, stands in ``end``."""
-        if self.state == ENDED:
+        """Whether the process is gone; ``end`` says how."""
+        if self.state == State.ENDED:
             return True
         if self.pidfd >= 0 and not select.select([self.pidfd], [], [], 0)[0]:
             return False
         if self.pidfd < 0:
             unit = self.look(now)
-            # Before systemd has come to it, a unit is inactive as well.
-            overdue = self.killed or now - self.begun > START
+            # A unit is inactive before systemd has started it, too.
+            overdue = self.killed or now - self.begun > UNIT_TIMEOUT
             ended = unit.get("ActiveState") == "failed" or (overdue and unit.get("ActiveState") == "inactive")
         else:
-            # systemd says how, a moment after the kernel has said that.
+            # systemd knows how, a moment after the kernel has said that it did.
             unit = systemd.show(self.unit)
             ended = bool(unit) and unit.get("MainPID") != str(self.pid)
         self.end = unit
         return ended
 
     def is_stopped(self) -> bool:
-        """Whether it can't answer since somebody has sent it SIGSTOP."""
+        """Whether somebody has sent it SIGSTOP, so that it can't answer."""
         with contextlib.suppress(OSError), open(f"/proc/{self.pid}/stat", encoding="latin-1") as file:
             self.stopped = self.stopped or file.read().rpartition(")")[2].split()[0] == "T"
         return self.stopped
 
     def meddled_with(self) -> bool:
-        """Whether somebody ended or stopped it who was neither the keeper nor the kernel.
+        """Whether neither the keeper nor the kernel ended or stopped it.
 
-        That can only be a process of the app's own account, or root.
+        Then it was a process of the app's own account, or root.
         """
         if self.stopped:
             return True
         if self.killed or self.end.get("ExecMainCode") not in systemd.SIGNALLED:
             return False
         memory = self.end.get("MemoryMax", "infinity") != "infinity" and not systemd.ONE_HIERARCHY
-        return self.end.get("Result") == "signal" and int(self.end["ExecMainStatus"]) in SENT and not memory
+        return (
+            self.end.get("Result") == "signal"
+            and int(self.end["ExecMainStatus"]) in SENT_SIGNALS
+            and not memory
+        )
 
     def is_gone(self, now: float) -> bool:
         """After its end: whether nothing is left of what it has started."""
@@ -331,8 +346,8 @@ class Child:
         return bool(unit) and unit.get("ActiveState") in ("inactive", "failed")
 
     def close(self) -> None:
-        """After its end: forget it. systemd ends what it has started: SIGTERM, SIGKILL after GRACE."""
-        self.state, self.since = ENDED, time.monotonic()
+        """After its end: forget it. systemd ends what it has started: SIGTERM, SIGKILL after EXIT_TIMEOUT."""
+        self.state, self.since = State.ENDED, time.monotonic()
         if self.pidfd >= 0:
             os.close(self.pidfd)
         if self.control:
@@ -348,7 +363,7 @@ class Child:
         systemd.kill(self.unit, "KILL")
 
     def abort(self, now: float) -> None:
-        """End one that hangs; it tells the journal first where it stands, if it can still do that."""
+        """End one that hangs; it writes into the journal where it stands, if it still can."""
         self.killed = True
         self.deadline = now + self.settings["watchdog"] / 16
         systemd.kill(self.unit, "ABRT", "main")

@@ -26,12 +26,23 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
+from enum import StrEnum
 from typing import Any
 
 import systemd
 
+Request = dict[str, Any]  # one packet of a client, from JSON
+
 SO_ATTACH_FILTER = 26  # socket(7); no name in Python
-MOMENT = 2.0  # seconds that a child of systemd may hold a port that it has closed
+FREE_TIMEOUT = 2.0  # seconds that a child of systemd may hold a port that it has closed
+
+
+class Ending(StrEnum):
+    """What a SIGTERM is about, by the word that announces it."""
+
+    RESTART = "retire"  # the process goes on until the next keeper asks it for another one
+    STOP = "stop"  # the process drains
+    CLOSE = "close"  # so it does, and the port's socket goes too
 
 
 def listening(path: str, mode: int) -> socket.socket:
@@ -62,7 +73,7 @@ class Client:
         self.by_hand = False
         self.last_words = ""
 
-    def requests(self) -> Iterator[dict[str, Any] | None]:
+    def requests(self) -> Iterator[Request | None]:
         """What it has asked since; None at its end."""
         while True:
             try:
@@ -104,17 +115,17 @@ def jobs() -> dict[str, str]:
 
 
 def stop(app: str, port: int, runtime: str) -> int:
-    """Before SIGTERM: tell the keeper what systemd is about to do, besides this stop."""
+    """Before SIGTERM: tell the keeper what it is about."""
     due = jobs()
-    verb = "retire" if due.get(f"{app}@{port}.service") == "restart" else "stop"
+    ending = Ending.RESTART if due.get(f"{app}@{port}.service") == "restart" else Ending.STOP
     if due.get(f"{app}@{port}.socket") in ("stop", "restart"):
-        verb = "close"
+        ending = Ending.CLOSE
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
         channel.settimeout(5)
         channel.connect(os.path.join(runtime, f"{port}.sock"))
-        channel.send(json.dumps({"do": verb}).encode())
+        channel.send(json.dumps({"do": ending}).encode())
         _answer, handed, _flags, _address = socket.recv_fds(channel, 4096, 1)
-    if verb == "close" and handed:
+    if ending is Ending.CLOSE and handed:
         deafen(socket.socket(fileno=handed[0]))
     return 0
 
@@ -128,7 +139,7 @@ def sweep(app: str, port: int, _runtime: str) -> int:
 
 def free(port: int) -> int:
     """Before the port's socket is opened: wait until nobody has it any more, for a moment."""
-    end = time.monotonic() + MOMENT
+    end = time.monotonic() + FREE_TIMEOUT
     while time.monotonic() < end:
         with socket.socket() as test:
             test.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

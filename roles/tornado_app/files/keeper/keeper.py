@@ -30,18 +30,18 @@ import time
 from typing import Any
 
 import systemd
-from child import DRAINING, ENDED, GRACE, PROVEN, SERVING, STARTING, Child
-from commands import Client, free, listening, peer, reload, stop, sweep
+from child import EXIT_TIMEOUT, Child, State
+from commands import Client, Ending, Request, free, listening, peer, reload, stop, sweep
 from ports import Ports
-from systemd import Manager, inherited, open_up, unhurried
-from words import Message, Wild
+from systemd import Manager, inherited, interrupting_close, restore
+from words import InvalidMessage, Message
 
-TICK = 0.02  # seconds between two looks while something is under way
-REST = 1.0  # seconds between two looks otherwise
-RETRY = 1.0  # seconds before a process is started again that ended soon after its start
-TAKE_OVER = 5.0  # seconds that a proven process may take to accept
-KNOCKS = 512  # connections of would-be workers that are looked at in one turn
-ALONE = 5  # times that a new process is begun anew which others of its account have ended
+BUSY_INTERVAL = 0.02  # seconds between two turns while something is under way
+IDLE_INTERVAL = 1.0  # seconds between two turns otherwise
+RETRY_INTERVAL = 1.0  # seconds before a process is started again that ended soon after its start
+ACCEPT_TIMEOUT = 5.0  # seconds that a proven process may take to accept
+MAX_CONNECTIONS = 512  # from workers in one turn
+MAX_RESTARTS = 5  # of a new process that others of its account have ended
 ERROR, WARNING, NOTICE = 3, 4, 5  # sd-daemon(3): priorities of the journal
 
 
@@ -54,15 +54,15 @@ class Swap:
     """The way of one new process to the port.
 
     client: who asked, or None for the keeper itself. hold: wait for the client's commit.
-    alone: how often it was begun anew without any other process of the program on the port.
+    restarts: how often it was started again, without any other process of the program on the port.
     """
 
     def __init__(self, child: Child, client: Client | None = None, hold: bool = False) -> None:
         self.child, self.client, self.hold = child, client, hold
         self.accept_sent: float | None = None
         self.seconds: float | None = None  # from its start to its first good answer
-        self.alone = 0
-        self.again_at: float | None = None  # when it is begun anew
+        self.restarts = 0
+        self.start_again_at: float | None = None
 
 
 class Keeper:
@@ -74,7 +74,7 @@ class Keeper:
     def __init__(self, home: str, runtime: str, port: int, listener: socket.socket, manager: Manager) -> None:
         self.home, self.port, self.listener, self.manager = home, port, listener, manager
         self.units = f"{os.path.basename(runtime)}-worker"  # prefix of the processes' units
-        # Root alone asks a keeper for something; the app's group is let in where its processes come.
+        # Root alone may give commands; the app's group reaches where its processes connect.
         self.commands = listening(os.path.join(runtime, f"{port}.sock"), 0o600)
         self.workers = listening(os.path.join(runtime, f"{port}.workers"), 0o660)
         self.selector = selectors.DefaultSelector()
@@ -87,18 +87,18 @@ class Keeper:
         self.recovery: Swap | None = None  # a process in place of one that has ended
         self.retry_at = 0.0
         self.draining: list[Child] = []
-        self.doomed: list[Child] = []  # refused and killed, not gone yet
-        self.ended: list[Child] = []  # ended processes, until nothing is left of what they have started
-        self.drains: list[dict[str, Any]] = []  # how the last drains went, for who asks
-        self.unheard = False  # a drain has ended since somebody last looked at the port's socket
+        self.terminating: list[Child] = []  # refused and killed, not ended yet
+        self.ended: list[Child] = []  # until nothing is left of what they have started
+        self.drains: list[dict[str, Any]] = []  # how the last ones went, for the status
+        self.unheard = False  # a drain has ended since the port's socket was last checked
         self.ports = Ports(manager)
         self.restarts = 0
         self.refused = ""
         self.made_of = os.environ.get("TORNADO_APP_MADE_OF", "")  # as systemd had read its unit
         self.ready = self.stop_asked = self.stopping = False
-        # What a stop is about. A SIGTERM without a word may be a restart: where none follows,
-        # the process drains by itself as soon as systemd lets its channel go.
-        self.verb = "retire"
+        # A SIGTERM that nobody has announced may be a restart: where none follows, the process
+        # drains by itself as soon as systemd closes its channel.
+        self.ending = Ending.RESTART
         self.late_lines: list[tuple[float, str]] = []  # (when, text): after systemd's own lines
         self.wake, self.waker = socket.socketpair()
         for one in (self.wake, self.waker):
@@ -113,7 +113,7 @@ class Keeper:
         for name, channel in stored:
             kind, _dash, rest = name.partition("-")
             if kind == "port":
-                self.ports.kept[name] = channel
+                self.ports.sockets[name] = channel
                 continue
             try:
                 pid, number, release = rest.split("-")
@@ -138,56 +138,57 @@ class Keeper:
         fed = 0.0
         while not (self.stopping and not self.children() and not self.ended):
             now = time.monotonic()
-            with unhurried():
+            with interrupting_close():
                 self.turn(now)
-            unknown = self.serving and self.serving.unknown and now - begun < TAKE_OVER
+            unknown = self.serving and self.serving.unknown and now - begun < ACCEPT_TIMEOUT
             if not self.ready and not self.recovery and not unknown:
                 self.ready = True
                 self.manager.tell("READY=1")
-                self.say_status()
+                self.report_status()
             if self.manager.watchdog and now - fed >= self.manager.watchdog / 2:
                 fed = now
                 self.manager.tell("WATCHDOG=1")
             under_way = self.swap or self.recovery or self.draining or self.ended
             busy = under_way or self.late_lines or not self.ready
             watchdog = self.serving.settings["watchdog"] if self.serving else 0
-            rest = min(REST, self.manager.watchdog / 2 or REST, watchdog / 16 or REST)
-            self.selector.select(TICK if busy or self.stopping or not self.serving else rest)
+            limits = [IDLE_INTERVAL, self.manager.watchdog / 2, watchdog / 16]
+            idle = min(limit for limit in limits if limit)
+            self.selector.select(BUSY_INTERVAL if busy or self.stopping or not self.serving else idle)
             with contextlib.suppress(BlockingIOError):
                 self.wake.recv(64)
-        if self.verb == "close":
+        if self.ending is Ending.CLOSE:
             # The port is shut, and systemd would call a socket failed that does not listen. It
             # listens once more, but deaf since commands.stop().
             with contextlib.suppress(OSError):
                 self.listener.listen(1)
         # What is still queued in them would hold up the end of this process.
-        with unhurried():
+        with interrupting_close():
             channels = [child.control for child in self.children() if child.control]
-            for one in (self.workers, *channels, *self.ports.kept.values()):
+            for one in (self.workers, *channels, *self.ports.sockets.values()):
                 one.close()
 
     def turn(self, now: float) -> None:
-        """Hear everybody, then do what is due."""
-        self.hear_clients()
-        self.meet_workers()
+        """Read all that has come, then do what is due."""
+        self.serve_clients()
+        self.accept_workers()
         for child in self.children():
             try:
                 for message, brought in child.messages():
-                    self.hear(child, message, brought)
-            except Wild:
+                    self.on_message(child, message, brought)
+            except InvalidMessage:
                 child.reason = "says what no runner says"
-                self.silence(child, now)
+                self.expel(child)
         if self.stop_asked and not self.stopping:
             self.stop()
         self.reap(now)
         for swap in (self.recovery, self.swap):
             if swap:
                 self.advance(swap, now)
-        reserved = self.swap and self.swap.alone
+        reserved = self.swap and self.swap.restarts
         if not (self.serving or self.recovery or self.stopping or reserved) and now >= self.retry_at:
             self.recover(now)
         for child in self.draining:
-            child.ping(now)  # how far it is, for the status; its time is limited anyway
+            child.ping(now)  # for its load in the status; its time is limited anyway
         if self.serving and self.serving.ping(now):
             limit = self.serving.settings["watchdog"]
             log(ERROR, f"Process {self.serving.pid} has not answered within {limit} s: killing it.")
@@ -196,7 +197,7 @@ class Keeper:
             log(ERROR, self.late_lines.pop(0)[1])
 
     def ask_to_stop(self, *_signal: object) -> None:
-        """SIGTERM: all that may happen between any two lines."""
+        """SIGTERM, between any two lines: the next turn does the rest."""
         self.stop_asked = True
 
     def stop(self) -> None:
@@ -206,13 +207,13 @@ class Keeper:
             if swap:
                 self.discard(swap)
                 self.answer(swap.client, ok=False, bad=False, reason="is being stopped", pid=0)
-        if self.serving and self.verb == "retire":
+        if self.serving and self.ending is Ending.RESTART:
             self.serving.send({"do": "retire"})
-            self.serving, self.draining, self.doomed, self.ended = None, [], [], []
+            self.serving, self.draining, self.terminating, self.ended = None, [], [], []
         elif self.serving:
-            patience = self.serving.settings["drain_timeout"] + 3 * GRACE
-            self.manager.tell("STOPPING=1", f"EXTEND_TIMEOUT_USEC={int(patience * 1e6)}")
-            self.drain(self.serving, None, close=self.verb == "close")
+            timeout = self.serving.settings["drain_timeout"] + 3 * EXIT_TIMEOUT
+            self.manager.tell("STOPPING=1", f"EXTEND_TIMEOUT_USEC={int(timeout * 1e6)}")
+            self.drain(self.serving, None, close=self.ending is Ending.CLOSE)
             self.serving = None
 
     # Processes.
@@ -231,7 +232,7 @@ class Keeper:
     def children(self) -> list[Child]:
         """All processes that have not ended."""
         swaps = [swap.child for swap in (self.swap, self.recovery) if swap]
-        return [*([self.serving] if self.serving else []), *swaps, *self.draining, *self.doomed]
+        return [*([self.serving] if self.serving else []), *swaps, *self.draining, *self.terminating]
 
     def watch(self, child: Child) -> None:
         """Wake up when it says something, or ends."""
@@ -243,36 +244,36 @@ class Keeper:
         """A new process of a release on its way to the port: the Swap, or OSError."""
         return Swap(Child.start(self.port, self.path(release), self.units), client, hold)
 
-    def meet_workers(self) -> None:
-        """Let the processes in that this keeper has asked for, and nobody else."""
+    def accept_workers(self) -> None:
+        """Accept the processes that this keeper has started, and no others."""
         awaited: dict[str, tuple[Child, dict[str, str]]] | None = None
-        for _one in range(KNOCKS):
+        for _one in range(MAX_CONNECTIONS):
             try:
                 channel, _address = self.workers.accept()
             except BlockingIOError:
                 return
             if awaited is None:
-                # Once for all who knock: systemd takes longer to say it than they to come again.
+                # Once for all of them: systemd takes longer to answer than they to connect again.
                 awaited = {}
                 for child in self.children():
-                    if child.state == STARTING and child.pidfd < 0 and not child.killed:
+                    if child.state == State.STARTING and child.pidfd < 0 and not child.killed:
                         unit = systemd.show(child.unit)
                         awaited[unit.get("MainPID", "")] = (child, unit)
             with contextlib.suppress(OSError):
                 pid = peer(channel)
-                # Told by the kernel and by systemd: no other process can be that one.
+                # By the kernel and by systemd: no other process can be that one.
                 if str(pid) not in awaited:
                     channel.close()
                     continue
                 child, unit = awaited.pop(str(pid))
-                # First of all: where the kernel has no room for a descriptor on its way, it comes again.
+                # Sent first: where the kernel has no room for a descriptor in flight, it connects again.
                 words = json.dumps({"release": child.release}).encode()
                 socket.send_fds(channel, [words], [self.listener.fileno()])
-                child.met(channel, pid, unit)
+                child.attach(channel, pid, unit)
                 self.watch(child)
 
-    def silence(self, child: Child, now: float) -> None:
-        """End a process that can't be believed any more; what it was for goes on without it."""
+    def expel(self, child: Child) -> None:
+        """Kill a process whose messages are invalid; what it was for goes on without it."""
         release = os.path.basename(child.release)
         log(ERROR, f"Process {child.pid} of release {release} {child.reason}: killing it.")
         if child.control:
@@ -281,13 +282,13 @@ class Keeper:
             child.control = None
         child.kill()
 
-    def hear(self, child: Child, message: Message, brought: socket.socket | None) -> None:
-        """What a runner says."""
+    def on_message(self, child: Child, message: Message, brought: socket.socket | None) -> None:
+        """React to one message of a runner."""
         if message["is"] == "wants":
-            self.ports.lend(child, message)
+            self.ports.grant(child, message)
             return
         if message["is"] == "opened":
-            self.ports.keep(message, brought)
+            self.ports.store(message, brought)
             return
         child.hear(message)
         if message["is"] != "known" or not child.unknown:
@@ -297,16 +298,16 @@ class Keeper:
         if message.get("draining") and child is self.serving:
             self.serving = None
             self.draining.append(child)
-            child.state, child.drain_begun = DRAINING, now
-            child.deadline = now + child.settings["drain_timeout"] + GRACE
+            child.state, child.drain_begun = State.DRAINING, now
+            child.deadline = now + child.settings["drain_timeout"] + EXIT_TIMEOUT
         elif message.get("retiring") and not self.recovery:
             self.recover(now)
 
     def recover(self, now: float) -> None:
-        """Start a process where none serves, or where a restart has asked for a new one."""
+        """Start a process where none serves, or where a restart asks for another."""
         proven = "" if self.serving else self.release
         release = proven if proven and os.path.isdir(self.path(proven)) else self.current()
-        self.retry_at = now + RETRY
+        self.retry_at = now + RETRY_INTERVAL
         if not release:
             return
         try:
@@ -317,20 +318,20 @@ class Keeper:
             self.refuse(None, release, f"can't be started ({problem})")
 
     def reap(self, now: float) -> None:
-        """Notice who has ended, and end who has had its time."""
+        """Notice which processes have ended, and kill those whose time is up."""
         for child in self.children():
-            if child.state != ENDED and child.has_ended(now):
-                self.bury(child, now)
+            if child.state != State.ENDED and child.has_ended(now):
+                self.on_exit(child, now)
             elif child.deadline and now > child.deadline:
-                child.deadline, child.forced = now + GRACE, True
+                child.deadline, child.forced = now + EXIT_TIMEOUT, True
                 child.kill()
         for child in list(self.ended):
             if child.is_gone(now):
                 systemd.forget(child.unit)
                 self.ended.remove(child)
 
-    def bury(self, child: Child, now: float) -> None:
-        """A process has ended: note what that means."""
+    def on_exit(self, child: Child, now: float) -> None:
+        """Forget a process that has ended, and decide what follows."""
         if child.control:
             self.selector.unregister(child.control)
         if child.pidfd >= 0:
@@ -338,8 +339,8 @@ class Keeper:
         child.close()
         self.ended.append(child)
         self.manager.forget(child.name)
-        if child in self.doomed:
-            self.doomed.remove(child)
+        if child in self.terminating:
+            self.terminating.remove(child)
         elif child in self.draining:
             self.draining.remove(child)
             self.unheard = True
@@ -351,15 +352,15 @@ class Keeper:
             self.restarts += 1
             if child.meddled_with():
                 for one in self.draining:
-                    one.kill()  # by one of these, if by any
-            self.retry_at = now if now - child.begun > RETRY * 5 else now + RETRY
+                    one.kill()  # one of these did it, if any
+            self.retry_at = now if now - child.begun > RETRY_INTERVAL * 5 else now + RETRY_INTERVAL
             log(
                 ERROR,
                 f"Process {child.pid} of release {self.release} {child.how_it_ended()}: starting another.",
             )
 
     def drain(self, child: Child, successor: Child | None, close: bool = False) -> None:
-        """Begin the end of a process."""
+        """Let a process finish what it has in flight, and end."""
         child.drain(time.monotonic(), successor, close)
         self.draining.append(child)
 
@@ -368,28 +369,28 @@ class Keeper:
     def advance(self, swap: Swap, now: float) -> None:
         """Bring a new process one step nearer to the port."""
         child = swap.child
-        if swap.again_at is not None:
-            self.begin_anew(swap, now)
+        if swap.start_again_at is not None:
+            self.start_again(swap, now)
             return
-        if child.state == ENDED:
-            if child.meddled_with() and swap is self.swap and swap.alone < ALONE:
-                self.clear(swap, now)
+        if child.state == State.ENDED:
+            if child.meddled_with() and swap is self.swap and swap.restarts < MAX_RESTARTS:
+                self.kill_others(swap, now)
                 return
             when = "before it was let at the port" if swap.seconds is not None else "before it answered"
-            self.call_off(swap, child.reason or f"{child.how_it_ended()} {when}")
+            self.fail(swap, child.reason or f"{child.how_it_ended()} {when}")
             return
         child.prove(now)
         if child.reason and child.is_stopped() and swap is self.swap:
             if not child.killed:
                 child.kill()  # looked at again when it has ended
         elif child.reason:
-            self.call_off(swap, child.reason)
-        elif child.state == SERVING:
+            self.fail(swap, child.reason)
+        elif child.state == State.SERVING:
             self.take_over(swap, now)
         elif swap.accept_sent is not None:
-            if now - swap.accept_sent > TAKE_OVER:
-                self.call_off(swap, f"did not accept within {TAKE_OVER:.0f} s")
-        elif child.state == PROVEN:
+            if now - swap.accept_sent > ACCEPT_TIMEOUT:
+                self.fail(swap, f"did not accept within {ACCEPT_TIMEOUT:.0f} s")
+        elif child.state == State.PROVEN:
             if swap.seconds is None:
                 swap.seconds = round(now - child.begun, 1)
                 if swap.hold:
@@ -399,10 +400,10 @@ class Keeper:
                 child.told_to_accept = True
                 child.send({"do": "accept"})
 
-    def clear(self, swap: Swap, now: float) -> None:
-        """End all processes of the program beside a new one: one of them does not let it live.
+    def kill_others(self, swap: Swap, now: float) -> None:
+        """Kill the program's other processes on the port: one of them does not let a new one live.
 
-        What is inside them is lost. Who could still kill the next release could never be replaced.
+        What is in flight in them is lost. A process that kills each new release could never be replaced.
         """
         release = os.path.basename(swap.child.release)
         log(
@@ -413,36 +414,36 @@ class Keeper:
         for child in [*([self.serving] if self.serving else []), *self.draining]:
             child.kill()
         swap.accept_sent = None
-        swap.alone += 1
-        swap.again_at = now + RETRY
+        swap.restarts += 1
+        swap.start_again_at = now + RETRY_INTERVAL
 
-    def begin_anew(self, swap: Swap, now: float) -> None:
-        """Start the new process once more, as soon as nothing else of the program is left on the port."""
-        if self.serving or self.draining or self.ended or (swap.again_at or 0) > now:
+    def start_again(self, swap: Swap, now: float) -> None:
+        """Start the new process again, once nothing else of the program is left on the port."""
+        if self.serving or self.draining or self.ended or (swap.start_again_at or 0) > now:
             return
-        swap.again_at = None
+        swap.start_again_at = None
         try:
             swap.child = Child.start(self.port, swap.child.release, self.units)
         except (OSError, ValueError) as problem:
-            self.call_off(swap, f"can't be started ({problem})")
+            self.fail(swap, f"can't be started ({problem})")
 
     def take_over(self, swap: Swap, now: float) -> None:
-        """The new process accepts: the old one has done its work."""
+        """The new process accepts: drain the old one."""
         child, old = swap.child, self.serving
         before = os.path.basename(old.release) if old else ""
         self.serving, self.release = child, os.path.basename(child.release)
         self.refused = ""
         if child.control:
-            self.manager.keep(child.name, child.control.fileno())
+            self.manager.store(child.name, child.control.fileno())
         if old:
             self.drain(old, child)
-        # Whatever the program before has told the socket.
-        open_up(self.listener)
-        self.end(swap)
+        # The old program may have changed the socket.
+        restore(self.listener)
+        self.forget(swap)
         if self.recovery:
-            self.discard(self.recovery)  # this one was first
+            self.discard(self.recovery)  # the swap was faster
         log(NOTICE, f"Release {self.release} serves, process {child.pid}, ready after {swap.seconds} s.")
-        self.say_status()
+        self.report_status()
         self.answer(
             swap.client,
             ok=True,
@@ -452,24 +453,24 @@ class Keeper:
             seconds=swap.seconds,
         )
 
-    def call_off(self, swap: Swap, reason: str) -> None:
-        """A new process is not taken, and that is its own fault; who serves goes on."""
+    def fail(self, swap: Swap, reason: str) -> None:
+        """Refuse a new process, by its own fault; the one that serves goes on."""
         self.discard(swap)
         self.refuse(swap.client, os.path.basename(swap.child.release), reason, swap.child.pid)
 
     def discard(self, swap: Swap) -> None:
-        """Forget a swap and end its process; gently, if that may have accepted already."""
-        self.end(swap)
-        if swap.child.state == ENDED:
+        """Forget a swap and end its process: drained, if it may have accepted already."""
+        self.forget(swap)
+        if swap.child.state == State.ENDED:
             return
         if swap.accept_sent is not None:
             self.drain(swap.child, self.serving)
         else:
             swap.child.kill()
-            self.doomed.append(swap.child)
+            self.terminating.append(swap.child)
 
     def refuse(self, client: Client | None, release: str, reason: str, pid: int = 0) -> None:
-        """Say that a release is not taken, and why: to the journal, to systemd, to who asked."""
+        """Report why a release is refused: to the journal, to systemd, to the client."""
         self.refused = f"release {release} {reason}"
         goes_on = f" Release {self.release} goes on." if self.serving else ""
         text = f"Refused: release {release} on port {self.port} {reason}.{goes_on}"
@@ -477,27 +478,27 @@ class Keeper:
             client.last_words = text
         else:
             log(ERROR, text)
-        self.say_status()
-        # Where no process of it has come, it was not the release that failed.
+        self.report_status()
+        # Without a process of it, it was not the release that failed.
         self.answer(client, ok=False, bad=pid > 0, reason=reason, pid=pid)
 
-    def end(self, swap: Swap) -> None:
+    def forget(self, swap: Swap) -> None:
         """Forget a swap that is over."""
         if swap is self.swap:
             self.swap = None
         if swap is self.recovery:
             self.recovery = None
-            self.retry_at = time.monotonic() + RETRY
+            self.retry_at = time.monotonic() + RETRY_INTERVAL
 
-    def say_status(self) -> None:
+    def report_status(self) -> None:
         """The line that `systemctl status` shows."""
         text = f"Release {self.release} on port {self.port}" if self.serving else "No release serves"
         self.manager.tell(f"STATUS={text}{'; refused: ' + self.refused if self.refused else ''}")
 
     # Clients.
 
-    def hear_clients(self) -> None:
-        """Accept who knocks, and do what they ask."""
+    def serve_clients(self) -> None:
+        """Accept new clients, and do what all of them ask."""
         while True:
             try:
                 channel, _address = self.commands.accept()
@@ -510,7 +511,9 @@ class Keeper:
                 if request is None:
                     self.hang_up(client)
                 else:
-                    self.obey(client, request)
+                    # Only what this class has a method for.
+                    verb = getattr(self, f"do_{request.get('do')}", self.do_nothing)
+                    verb(client, request)
 
     def hang_up(self, client: Client) -> None:
         """A client is gone: what it has not committed is called off."""
@@ -522,43 +525,52 @@ class Keeper:
         if client.last_words:
             self.late_lines.append((time.monotonic() + 0.3, client.last_words))
 
-    def obey(self, client: Client, request: dict[str, Any]) -> None:
-        """One request of a client."""
-        verb = request.get("do")
-        if verb == "status":
-            self.answer(client, ok=True, **self.status())
-        elif verb == "socket":
-            client.send({"ok": True}, self.listener)
-        elif verb == "heard":
-            self.unheard = False
-            self.answer(client, ok=True)
-        elif verb in ("stop", "retire", "close"):
-            self.verb = verb
-            client.send({"ok": True}, self.listener)
-        elif verb == "commit" and self.swap and self.swap.client is client:
+    def do_status(self, client: Client, _request: Request) -> None:
+        self.answer(client, ok=True, **self.status())
+
+    def do_socket(self, client: Client, _request: Request) -> None:
+        client.send({"ok": True}, self.listener)
+
+    def do_heard(self, client: Client, _request: Request) -> None:
+        self.unheard = False
+        self.answer(client, ok=True)
+
+    def do_stop(self, client: Client, request: Request) -> None:
+        self.ending = Ending(request["do"])
+        client.send({"ok": True}, self.listener)
+
+    do_retire = do_close = do_stop
+
+    def do_commit(self, client: Client, request: Request) -> None:
+        if self.swap and self.swap.client is client:
             self.swap.hold = False
-        elif verb == "swap":
-            client.by_hand = bool(request.get("by_hand"))
-            release = request.get("release") or self.current()
-            if self.swap or self.stopping:
-                reason = "is being stopped" if self.stopping else "has another swap under way"
-                client.last_words = f"Refused: port {self.port} {reason}." if client.by_hand else ""
-                self.answer(client, ok=False, bad=False, reason=reason, pid=0)
-                return
-            try:
-                self.swap = self.start(release, client, bool(request.get("hold")))
-            except (OSError, ValueError) as problem:
-                self.refuse(client, release, f"can't be started ({problem})")
         else:
-            self.answer(client, ok=False, bad=False, reason="has no such swap", pid=0)
+            self.do_nothing(client, request)
+
+    def do_swap(self, client: Client, request: Request) -> None:
+        client.by_hand = bool(request.get("by_hand"))
+        release = request.get("release") or self.current()
+        if self.swap or self.stopping:
+            reason = "is being stopped" if self.stopping else "has another swap under way"
+            client.last_words = f"Refused: port {self.port} {reason}." if client.by_hand else ""
+            self.answer(client, ok=False, bad=False, reason=reason, pid=0)
+            return
+        try:
+            self.swap = self.start(release, client, bool(request.get("hold")))
+        except (OSError, ValueError) as problem:
+            self.refuse(client, release, f"can't be started ({problem})")
+
+    def do_nothing(self, client: Client, _request: Request) -> None:
+        """A commit without a swap, or a verb that nobody knows."""
+        self.answer(client, ok=False, bad=False, reason="has no such swap", pid=0)
 
     def answer(self, client: Client | None, **answer: Any) -> None:
-        """Tell a client; one that has hung up hears nothing."""
+        """Answer a client, unless it has hung up."""
         if client in self.clients:
             client.send(answer)
 
     def status(self) -> dict[str, Any]:
-        """What the port runs. Times in seconds, "since" since 1970."""
+        """What the port runs. Times in seconds; "since" is a Unix time."""
         now = time.monotonic()
         child = self.serving
         return {
@@ -569,7 +581,7 @@ class Keeper:
             "load": child.load if child else {},
             "restarts": self.restarts,
             "refused": self.refused,
-            # What an ended process has started may take a moment longer.
+            # What an ended process has started may outlive it for a moment.
             "draining": [
                 {"pid": one.pid, "release": os.path.basename(one.release), "load": one.load}
                 for one in [*self.draining, *(one for one in self.ended if one.drain_begun)]
@@ -586,13 +598,13 @@ def serve(home: str, port: int, runtime: str) -> None:
     passed = inherited()
     stored = [(name, one) for name, one in passed if name.startswith(("child-", "port-"))]
     [listener] = [one for name, one in passed if not name.startswith(("child-", "port-"))]
-    open_up(listener)
+    restore(listener)
     keeper = Keeper(home, runtime, port, listener, manager)
     # A signal wakes the loop, which is where all else happens.
     signal.set_wakeup_fd(keeper.waker.fileno(), warn_on_full_buffer=False)
     signal.signal(signal.SIGTERM, keeper.ask_to_stop)
-    signal.signal(signal.SIGALRM, lambda *_signal: None)  # of unhurried()
-    with unhurried():
+    signal.signal(signal.SIGALRM, lambda *_signal: None)  # of interrupting_close()
+    with interrupting_close():
         keeper.adopt(stored)
     keeper.run()
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, MutableMapping
 FIRST_FD = 3  # sd_listen_fds(3): descriptors start here
 BACKLOG = 4096  # as in the socket unit
 SO_DETACH_FILTER = 27  # socket(7); no name in Python
-PATIENCE = 5.0  # seconds that systemctl may take; systemd itself may be busy for a moment
-LINGER = 0.2  # seconds that the end of a descriptor may take which a program has sent
+SYSTEMCTL_TIMEOUT = 5.0  # seconds; systemd itself may be busy for a moment
+CLOSE_TIMEOUT = 0.2  # seconds to close a descriptor that a program has sent
 SIGNALLED = ("2", "3")  # ExecMainCode= of a process that a signal has ended (CLD_KILLED, CLD_DUMPED)
 # Only there the kernel tells systemd whom it has ended for want of memory.
 ONE_HIERARCHY = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
@@ -31,21 +31,21 @@ def inherited() -> list[tuple[str, socket.socket]]:
 
 
 @contextlib.contextmanager
-def unhurried() -> Iterator[None]:
-    """Do what closes descriptors of a program's, and be held up by none of them.
+def interrupting_close() -> Iterator[None]:
+    """Close descriptors that a program may hold open as well, without waiting for any of them.
 
     Whoever closes a descriptor last waits for what it has to finish: a connection with SO_LINGER for
     up to an hour, be it in a socket that was sent through another one. A signal ends the kernel's wait.
     """
-    signal.setitimer(signal.ITIMER_REAL, LINGER, LINGER)
+    signal.setitimer(signal.ITIMER_REAL, CLOSE_TIMEOUT, CLOSE_TIMEOUT)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def open_up(listener: socket.socket) -> None:
-    """Let a port be heard, whatever the keeper before was told.
+def restore(listener: socket.socket) -> None:
+    """Let a port listen again, whatever the keeper before was told.
 
     Where the stop of a socket is called off by a start, systemd keeps what commands.deafen()
     and a closing process have left. What a program has made of it that can't be undone is found by
@@ -73,10 +73,10 @@ def systemctl(*words: str) -> str:
     """What systemctl prints. OSError with its own sentence: it failed, or took too long."""
     try:
         done = subprocess.run(
-            ["systemctl", *words], capture_output=True, text=True, check=False, timeout=PATIENCE
+            ["systemctl", *words], capture_output=True, text=True, check=False, timeout=SYSTEMCTL_TIMEOUT
         )
     except subprocess.TimeoutExpired as problem:
-        raise OSError(f"systemd gave no answer within {PATIENCE:.0f} s") from problem
+        raise OSError(f"systemd gave no answer within {SYSTEMCTL_TIMEOUT:.0f} s") from problem
     if done.returncode != 0:
         raise OSError(" ".join(done.stderr.split()))
     return done.stdout
@@ -160,7 +160,7 @@ class Manager:
         with contextlib.suppress(OSError):
             self.channel.sendmsg(["\n".join(lines).encode()], rights, 0, self.address)
 
-    def keep(self, name: str, descriptor: int) -> None:
+    def store(self, name: str, descriptor: int) -> None:
         """Store a descriptor over a restart of this process, by name."""
         self.tell("FDSTORE=1", f"FDNAME={name}", descriptor=descriptor)
 

@@ -16,10 +16,10 @@ import struct
 import sys
 import time
 
-PATIENCE = 60.0  # seconds in which a keeper that knows nothing of this process may come to
+KEEPER_TIMEOUT = 60.0  # seconds in which a keeper may learn of this process
 LANDLOCK_CREATE_RULESET, LANDLOCK_RESTRICT_SELF = 444, 446  # the same on all architectures
 ABSTRACT_UNIX_SOCKETS, SIGNALS = 1, 2  # struct landlock_ruleset_attr: scoped
-FIRST_TO_GO = "500"  # oom_score_adj until the release accepts: its runner takes it back then
+CANDIDATE_OOM_SCORE = "500"  # oom_score_adj until the release accepts: its runner takes it back then
 
 
 def keep_to_itself() -> None:
@@ -42,7 +42,7 @@ def main() -> None:
     """systemd calls this."""
     folder, instance = sys.argv[1:]
     port = instance.split("-")[0]
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + KEEPER_TIMEOUT
     while True:
         channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # Waits where others of the account fill the queue.
@@ -57,7 +57,7 @@ def main() -> None:
         channel.close()
         time.sleep(0.05)
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-        file.write(FIRST_TO_GO)
+        file.write(CANDIDATE_OOM_SCORE)
     for number in (channel.fileno(), handed[0]):
         os.set_inheritable(number, True)
     os.environ["TORNADO_APP_KEEPER"] = f"{channel.fileno()} {handed[0]}"

@@ -29,13 +29,13 @@ except ImportError:
     from tornado.httpserver import HTTPConnection as Connection  # 3.x
 
 GOING_AWAY = 1001  # RFC 6455: the server is going down
-CLOSED_PER_SECOND = 50.0  # WebSockets told to go, so that not all come back at once: each port does this
-LINGER = 2.0  # seconds that idle connections stay, for requests already on their way
-LAST_WORDS = 0.5  # seconds before the end when what has no answer gets a 503
-LOOK = 0.05  # seconds between two looks at the connections of a draining process
+CLOSED_PER_SECOND = 50.0  # WebSockets of a port, so that not all reconnect at once
+LINGER_TIMEOUT = 2.0  # seconds that idle connections stay, for requests already on their way
+UNAVAILABLE_TIME = 0.5  # seconds before the end when requests without an answer get a 503
+LOOK_INTERVAL = 0.05  # seconds between two looks at the connections of a draining process
 SHARE = 0.03  # of its time that a process may spend on looking: there may be thousands
 COUNT_SHARE = 0.005  # of its time that counting them for the status may take
-HANDLER_GRACE = 4.0  # seconds for the program's own SIGTERM handler
+HANDLER_TIMEOUT = 4.0  # seconds for the program's own SIGTERM handler
 
 
 class Connections(object):
@@ -48,7 +48,7 @@ class Connections(object):
     def __init__(self, port: int) -> None:
         self.port = port
         self.streams: weakref.WeakSet[Any] = weakref.WeakSet()
-        self.untold: list[Any] = []  # WebSockets that shall be asked to go
+        self.untold: list[Any] = []  # WebSockets that have yet to be told 1001
         self.draining = False
         self.successor: socket.socket | None = None  # socket that idle connections are sent over
         self.end = self.begun = self.begun_at = 0.0
@@ -148,14 +148,14 @@ class Connections(object):
         self.end = self.begun + seconds
         self.finished = finished
         # A loop that is blocked hears nothing: the end comes all the same.
-        watch = threading.Timer(seconds + HANDLER_GRACE, os._exit, [1])
+        watch = threading.Timer(seconds + HANDLER_TIMEOUT, os._exit, [1])
         watch.daemon = True
         watch.start()
         if successor is None:
             for stream in self.open():
                 say_close(stream.tornado_app_connection)
         # What has been accepted in this turn of the loop is known in the next one.
-        self.look_later(LOOK)
+        self.look_later(LOOK_INTERVAL)
 
     def look_later(self, seconds: float) -> None:
         loop = IOLoop.current()
@@ -174,12 +174,12 @@ class Connections(object):
             return
         answering = handlers(streams)
         self.tell_websockets(answering)
-        if now >= self.end - LAST_WORDS:
+        if now >= self.end - UNAVAILABLE_TIME:
             for handler in answering:
                 apologise(handler)
         # The end of a time that is up comes in time.
-        pause = max(LOOK, (time.monotonic() - now) / SHARE)
-        self.look_later(min(pause, max(LOOK, self.end - LAST_WORDS - now)))
+        pause = max(LOOK_INTERVAL, (time.monotonic() - now) / SHARE)
+        self.look_later(min(pause, max(LOOK_INTERVAL, self.end - UNAVAILABLE_TIME - now)))
 
     def tell_websockets(self, answering: list[Any]) -> None:
         """Ask those to go that have not been asked.
@@ -231,7 +231,7 @@ class Connections(object):
                     say_close(other.tornado_app_connection)
                 return
             stream.close()
-        elif now - self.begun >= LINGER:
+        elif now - self.begun >= LINGER_TIMEOUT:
             stream.close()
 
     def is_ours(self, stream: Any) -> bool:
@@ -360,7 +360,7 @@ def end_program() -> None:
     """End as the program would wish: by its own SIGTERM handler, or quietly."""
     if signal.getsignal(signal.SIGTERM) not in (signal.SIG_DFL, signal.SIG_IGN, None):
         loop = IOLoop.current()
-        loop.add_timeout(loop.time() + HANDLER_GRACE, lambda: os._exit(0))
+        loop.add_timeout(loop.time() + HANDLER_TIMEOUT, lambda: os._exit(0))
         os.kill(os.getpid(), signal.SIGTERM)
     else:
         sys.exit(0)

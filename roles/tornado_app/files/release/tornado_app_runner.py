@@ -35,7 +35,7 @@ Packet = tuple[Message, Handed]
 
 LOOPBACK = "127.0.0.1"
 PR_SET_PDEATHSIG = 1  # prctl(2)
-PATIENCE = 10.0  # seconds that the keeper may take to open a further port
+PORT_TIMEOUT = 10.0  # seconds that the keeper may take to answer for a further port
 
 
 def log(text: str) -> None:
@@ -44,8 +44,8 @@ def log(text: str) -> None:
     sys.stderr.flush()
 
 
-class Keeper(object):
-    """The runner's end of the channel. Without a keeper, all that is said goes nowhere."""
+class Channel(object):
+    """The runner's end of the channel to the keeper. Without a keeper, all messages go nowhere."""
 
     def __init__(self, control: socket.socket | None = None) -> None:
         self.control: Any = control
@@ -81,11 +81,11 @@ class Keeper(object):
             handed.setblocking(False)
         return (json.loads(data.decode("utf-8")) if data else {}), handed
 
-    def wants(self, address: str, port: int) -> socket.socket:
-        """A further port: the process before had it and the keeper has kept it, or it is opened here."""
+    def request_port(self, address: str, port: int) -> socket.socket:
+        """A further port: the keeper has it from an earlier process, or it is opened here."""
         self.say(**{"is": "wants", "address": address, "port": port, "opens": True})
         others: list[Packet] = []
-        while select.select([self.control], [], [], PATIENCE)[0]:
+        while select.select([self.control], [], [], PORT_TIMEOUT)[0]:
             message, handed = self.read() or ({}, None)
             if message.get("do") == "take":
                 self.waiting = others + self.waiting
@@ -106,16 +106,16 @@ class Keeper(object):
 
 
 class Instance(object):
-    """Where the runner takes hold of Tornado: who binds, who accepts, who is asked.
+    """Where the runner takes hold of Tornado: binding, accepting, health checks.
 
-    kept: the listening socket, or None when started by hand. Servers, streams and loops are
+    listener: the listening socket, or None when started by hand. Servers, streams and loops are
     Tornado's own, of whatever version.
     """
 
-    def __init__(self, port: int, kept: socket.socket | None, keeper: Keeper) -> None:
-        self.port, self.kept, self.keeper = port, kept, keeper
+    def __init__(self, port: int, listener: socket.socket | None, keeper: Channel) -> None:
+        self.port, self.listener, self.keeper = port, listener, keeper
         self.lent: list[socket.socket] = []  # sockets that the program got from us
-        self.waiting: list[tuple[Any, list[socket.socket]]] = []  # servers that shall not accept yet
+        self.waiting: list[tuple[Any, list[socket.socket]]] = []  # servers that must not accept yet
         self.servers: list[Any] = []  # servers on lent sockets, the one on our port first
         self.incoming: list[socket.socket] = []  # where idle connections come from
         self.loop: Any = None
@@ -162,22 +162,24 @@ class Instance(object):
     def bind_sockets(
         self, port: int | str, address: str | None = None, *args: Any, **kwargs: Any
     ) -> list[socket.socket]:
-        """The kept socket for our port; others from the keeper, on loopback if none is named."""
+        """The inherited socket for our port; others from the keeper, on loopback unless named."""
         number = int(port)
-        if number == self.port and self.kept is not None:
-            lent = socket.socket(fileno=os.dup(self.kept.fileno()))
+        if number == self.port and self.listener is not None:
+            lent = socket.socket(fileno=os.dup(self.listener.fileno()))
         elif number == 0 or self.keeper.control is None:
             real: list[socket.socket] = self.real_bind_sockets(port, address or LOOPBACK, *args, **kwargs)
             return real
         else:
             log("the program opens port %d beside its own, %d" % (number, self.port))
-            lent = self.keeper.wants(LOOPBACK if address in (None, "", "localhost") else address, number)
+            lent = self.keeper.request_port(
+                LOOPBACK if address in (None, "", "localhost") else address, number
+            )
         lent.setblocking(False)
         self.lent.append(lent)
         return [lent]
 
     def add_sockets(self, server: Any, sockets: Iterable[socket.socket]) -> None:
-        """Note who shall accept; who has no keeper accepts at once."""
+        """Let servers accept later; without a keeper, at once."""
         from tornado.ioloop import IOLoop
 
         sockets = list(sockets)
@@ -203,7 +205,7 @@ class Instance(object):
         self.keeper.say(**dict(more, load=self.connections.load(), **{"is": what}))
 
     def hear(self, *_fd_and_events: Any) -> None:
-        """Do what the keeper says."""
+        """Do what the keeper asks."""
         while True:
             packet = self.keeper.read()
             if packet is None:
@@ -275,8 +277,8 @@ class Instance(object):
             return
         self.draining = True
         for channel in list(self.incoming):
-            # Whoever drains into this process asks its clients to come again from now on;
-            # what is on its way is still taken in.
+            # The process before asks its clients to reconnect from now on; connections that
+            # are on their way are still taken in.
             channel.shutdown(socket.SHUT_RD)
             self.take_in(channel)
         for server in self.servers:
@@ -293,7 +295,7 @@ class Instance(object):
 
 
 def close_port(server: Any) -> None:
-    """Take in who waits, then refuse: for every process that holds the socket."""
+    """Accept who waits, then refuse connections: for every process that has the socket."""
     for listener in list(getattr(server, "_sockets", {}).values()):
         while True:
             try:
@@ -341,8 +343,8 @@ def main() -> None:
     """Run the program of this release until it ends."""
     # Where it stood, into the journal: when the keeper has to end it (SIGABRT), or a C module crashes.
     faulthandler.enable()
-    control, kept = inherited() or (None, None)
-    instance = Instance(int(sys.argv[1]), kept, Keeper(control))
+    control, listener = inherited() or (None, None)
+    instance = Instance(int(sys.argv[1]), listener, Channel(control))
     instance.install()
     try:
         run_program(sys.argv[2:])
