@@ -25,7 +25,7 @@ REFUSED = {
     "no port": ({"tornado_app_ports": []}, "tornado_app_ports: the list is empty. Give at least one port"),
     "a name that is no unit name": (
         {"tornado_app_name": "My App"},
-        "tornado_app_name: 'My App' can't name units and an account. Take 2 to 24 small letters",
+        "tornado_app_name: 'My App' can't name units and an account. Take 2 to 24 lowercase letters",
     ),
     "two apps of one name": (
         {"tornado_app_apps": [{"name": "one"}, {"name": "one"}]},
@@ -61,7 +61,7 @@ REFUSED = {
     ),
     "static files from elsewhere": (
         {"tornado_app_static": "../static"},
-        "tornado_app_static: '../static' won't do. Give a folder inside the source, as static or web/dist.",
+        "tornado_app_static: '../static' is invalid. Give a folder inside the source, as static or web/dist.",
     ),
     "a health path that is none": (
         {"tornado_app_health_path": "well"},
@@ -81,7 +81,7 @@ REFUSED = {
     ),
     "a device that is none": (
         {"tornado_app_sandbox": {"devices": ["/etc/passwd"]}},
-        "tornado_app_sandbox: /etc/passwd won't do. Give devices below /dev",
+        "tornado_app_sandbox: /etc/passwd is invalid. Give devices below /dev",
     ),
     "a folder that is not there": (
         {"tornado_app_sandbox": {"writable_paths": ["/srv/nowhere", "/etc/passwd"]}},
@@ -89,7 +89,7 @@ REFUSED = {
     ),
     "too few tasks to run": (
         {"tornado_app_tasks_max": 1},
-        "tornado_app_cpu_max, tornado_app_tasks_max: 0 and 1 won't do.",
+        "tornado_app_cpu_max, tornado_app_tasks_max: 0 and 1 are invalid.",
     ),
     "no release kept": (
         {"tornado_app_keep_releases": 0},
@@ -238,7 +238,7 @@ REFUSED = {
     ),
     "a folder by a way back": (
         {"tornado_app_sandbox": {"writable_paths": ["/srv/theirs/../data"]}},
-        "tornado_app_sandbox: /srv/theirs/../data won't do.",
+        "tornado_app_sandbox: /srv/theirs/../data is invalid.",
     ),
     "an upstream twice": (
         sites({"upstreams": ["127.0.0.1:8000", "127.0.0.1:8000"]}),

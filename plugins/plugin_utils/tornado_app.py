@@ -1,25 +1,26 @@
-"""What the values of the role tornado_app may be, of each app that a run is about."""
+"""The apps that a run is about, as the variables of the role tornado_app describe them, and what is refused."""
 
 import os
 import re
 import shlex
+from dataclasses import dataclass, field, fields
 from pathlib import PurePosixPath
 
+from ..module_utils.text import without_passwords
 from .values import listed, twice
 
 PORTS = [8000, 8001, 8002, 8003]  # of an app that lists none
 NAME = re.compile("[a-z][a-z0-9-]{0,22}[a-z0-9](?<!-worker)")
 MAIN = re.compile(r"-m [A-Za-z_][A-Za-z0-9_.]*|[A-Za-z0-9_][A-Za-z0-9_./-]*\.py")
-VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 PART = re.compile("[A-Za-z0-9._-]+")
 HEALTH = re.compile("/[!-~]*")
 MEMORY = re.compile("([1-9][0-9]*[KMGT])?")
 DEVICE = re.compile("/dev/[A-Za-z0-9/_.-]+")
 WRITABLE = re.compile(r"(?!.*/\.{0,2}(?:/|\Z))/[A-Za-z0-9/_.@+-]+")
-REMOTE = re.compile("git@|ssh://|git://|https?://")
+SCHEMES = {"git", "http", "https", "ssh"}  # of a source that is not on the controller
 LEAST = {"start_timeout": 1, "settle_time": 0, "drain_timeout": 1, "watchdog": 2}  # seconds
 LEAST_TASKS = 16
-# What a killed removal may have left.
+# In the folder of an app whose removal was killed.
 OWN = {"venvs", "static", "static.partial", "current", "releases.jsonl"}
 
 
@@ -51,7 +52,7 @@ def replaceable(paths, found):
     return bad
 
 
-def words(command):
+def split(command):
     """The words of a command; none where its quotes don't close."""
     try:
         return shlex.split(command)
@@ -59,25 +60,81 @@ def words(command):
         return []
 
 
-class App:
-    """One app. variables: name, without the role's, to value. others: ports of the other apps."""
+def remote(source):
+    """Whether a source is an address, of git or of an archive, rather than a path on the controller."""
+    scheme, slashes, _rest = source.partition("://")
+    return source.startswith("git@") or (slashes and scheme.lower() in SCHEMES)
 
-    def __init__(self, variables, others, host):
-        self.is_ = variables
-        self.others, self.host = others, host
-        self.name = variables["name"]
-        self.present = variables["state"] == "present"
-        self.ports = [int(one) for one in variables["ports"]]
-        paths = variables["sandbox"].get("writable_paths", [])
-        self.paths = [path for path in paths if WRITABLE.fullmatch(path)]
-        self.packages = ["python3-venv", *variables["packages"]]
+
+@dataclass(frozen=True)
+class App:
+    """One app as the variables describe it: each field is the variable of that name.
+
+    host: the host's name. others: ports of the other apps. Times are in seconds, cpu_max in percent.
+    """
+
+    host: str
+    others: list[int]
+    name: str
+    state: str
+    source: str
+    version: str
+    main: str
+    ports: list[int]
+    arguments: list[str]
+    environment: dict[str, str] = field(repr=False)
+    secrets: dict[str, str] = field(repr=False)
+    packages: list[str]
+    wheels: str
+    static: str
+    health_path: str
+    start_timeout: int
+    settle_time: int
+    drain_timeout: int
+    watchdog: int
+    memory_max: str
+    cpu_max: int
+    tasks_max: int
+    devices: list[str]
+    writable_paths: list[str]
+    before_activation: list[str]
+    after_activation: list[str]
+    keep_releases: int
+
+    @classmethod
+    def read(cls, variables, **more):
+        """An app from the role's variables, by names without their prefix. Their types are checked already."""
+        values = {"devices": [], "writable_paths": [], **variables["sandbox"], **variables, **more}
+        values["ports"] = [int(port) for port in values["ports"]]
+        # Given with -e, a number is text.
+        return cls(
+            **{
+                one.name: int(values[one.name]) if one.type is int else values[one.name]
+                for one in fields(cls)
+            }
+        )
+
+    @property
+    def present(self):
+        """Whether it is to be on the host."""
+        return self.state == "present"
+
+    @property
+    def home(self):
+        """The app's folder."""
+        return f"/srv/{self.name}"
+
+    @property
+    def required_packages(self):
+        """Debian packages that have to be installed."""
+        return ["python3-venv", *self.packages]
 
     def refusals(self):
-        """A sentence for each value that can't be meant."""
+        """A sentence for each value that is invalid."""
         if not NAME.fullmatch(self.name):
             yield (
-                f"tornado_app_name: '{self.name}' can't name units and an account. Take 2 to 24 small letters, "
-                "digits and dashes, a letter first, and not -worker at the end."
+                f"tornado_app_name: '{self.name}' can't name units and an account. Take 2 to 24 lowercase "
+                "letters, digits and dashes, a letter first, and not -worker at the end."
             )
         yield from self.about_ports()
         yield from self.about_start()
@@ -97,91 +154,91 @@ class App:
 
     def about_start(self):
         """What is started, and what it is told."""
-        if not MAIN.fullmatch(self.is_["main"]):
+        if not MAIN.fullmatch(self.main):
             yield (
-                f"tornado_app_main: '{self.is_['main']}' can't be started. Give a script (hello.py), or -m and a "
+                f"tornado_app_main: '{self.main}' can't be started. Give a script (hello.py), or -m and a "
                 "package (-m hello)."
             )
-        if taken := [one for one in self.is_["arguments"] if one.startswith("--port")]:
+        if taken := [one for one in self.arguments if one.startswith("--port")]:
             yield (
                 f"tornado_app_arguments: {listed(taken)} is given by the role. List the ports in tornado_app_ports."
             )
-        for name in ("before_activation", "after_activation"):
-            if bad := [one for one in self.is_[name] if not words(one)]:
+        commands = {"before_activation": self.before_activation, "after_activation": self.after_activation}
+        for name, given in commands.items():
+            if bad := [one for one in given if not split(one)]:
                 yield (
                     f"tornado_app_{name}: {listed(bad)} is no command. Give words, as python migrate.py, and close "
                     "the quotes."
                 )
-        names = [*self.is_["environment"], *self.is_["secrets"]]
-        if bad := [one for one in names if not VARIABLE.fullmatch(one)]:
+        names = [*self.environment, *self.secrets]
+        if bad := [one for one in names if not (one.isascii() and one.isidentifier())]:
             yield (
                 f"tornado_app_environment, tornado_app_secrets: {listed(bad)} is no name. Names are letters, digits "
                 "and underscores, a letter first."
             )
-        static = self.is_["static"]
-        if not all(PART.fullmatch(part) and part not in (".", "..") for part in static.split("/")):
+        if not all(PART.fullmatch(part) and part not in (".", "..") for part in self.static.split("/")):
             yield (
-                f"tornado_app_static: '{static}' won't do. Give a folder inside the source, as static or web/dist."
+                f"tornado_app_static: '{self.static}' is invalid. Give a folder inside the source, as static or "
+                "web/dist."
             )
-        if not HEALTH.fullmatch(self.is_["health_path"]):
+        if not HEALTH.fullmatch(self.health_path):
             yield (
-                f"tornado_app_health_path: '{self.is_['health_path']}' is no path. It starts with / and holds no "
-                "space."
+                f"tornado_app_health_path: '{self.health_path}' is no path. It starts with / and holds no space."
             )
 
     def about_limits(self):
         """How long it may take, and what it may use."""
         for name, least in LEAST.items():
-            seconds = int(self.is_[name])
+            seconds = getattr(self, name)
             if seconds < least and not (name == "watchdog" and seconds == 0):
                 never = ", or 0 for never" * (name == "watchdog")
                 yield f"tornado_app_{name}: {seconds} is too short. Give whole seconds, at least {least}{never}."
-        memory, cpu, tasks = self.is_["memory_max"], int(self.is_["cpu_max"]), int(self.is_["tasks_max"])
-        if not MEMORY.fullmatch(memory):
+        if not MEMORY.fullmatch(self.memory_max):
             yield (
-                f"tornado_app_memory_max: '{memory}' is no amount. Write a number and K, M, G or T, as 512M."
+                f"tornado_app_memory_max: '{self.memory_max}' is no amount. Write a number and K, M, G or T, as "
+                "512M."
             )
-        if cpu < 0 or tasks < LEAST_TASKS:
+        if self.cpu_max < 0 or self.tasks_max < LEAST_TASKS:
             yield (
-                f"tornado_app_cpu_max, tornado_app_tasks_max: {cpu} and {tasks} won't do. Give percent of a "
-                f"processor from 0 (no limit) on, and at least {LEAST_TASKS} tasks."
+                f"tornado_app_cpu_max, tornado_app_tasks_max: {self.cpu_max} and {self.tasks_max} are invalid. Give "
+                f"percent of a processor from 0 (no limit) on, and at least {LEAST_TASKS} tasks."
             )
-        devices = self.is_["sandbox"].get("devices", [])
-        bad = [one for one in devices if not DEVICE.fullmatch(one)]
-        bad += [one for one in self.is_["sandbox"].get("writable_paths", []) if one not in self.paths]
+        bad = [one for one in self.devices if not DEVICE.fullmatch(one)]
+        bad += [one for one in self.writable_paths if not WRITABLE.fullmatch(one)]
         if bad:
             yield (
-                f"tornado_app_sandbox: {listed(bad)} won't do. Give devices below /dev and absolute paths, "
+                f"tornado_app_sandbox: {listed(bad)} is invalid. Give devices below /dev and absolute paths, "
                 r"without spaces, quotes and any of : % $ \."
             )
-        if int(self.is_["keep_releases"]) < 1:
+        if self.keep_releases < 1:
             yield (
-                f"tornado_app_keep_releases: {self.is_['keep_releases']} is too few. The current release is one "
-                "of them."
+                f"tornado_app_keep_releases: {self.keep_releases} is too few. The current release is one of them."
             )
 
     def about_source(self):
         """Where it comes from. An address may hold a password, which no sentence shows."""
         if not self.present:
             return
-        source, wheels, version = (self.is_[name] for name in ("source", "wheels", "version"))
-        local = not REMOTE.match(source)
-        given = [source] * local + [wheels] * bool(wheels)
+        local = not remote(self.source)
+        given = [self.source] * local + [self.wheels] * bool(self.wheels)
         missing = [one for one in map(os.path.expanduser, given) if not os.path.exists(one)]
         if missing:
-            shown = [re.sub("://[^/]*@", "://", one) for one in missing]
             yield (
-                f"tornado_app_source, tornado_app_wheels: {listed(shown)} does not exist on the controller. "
+                f"tornado_app_source, tornado_app_wheels: {listed(map(without_passwords, missing))} does not exist on the controller. "
                 "Give a path that does (or, for the source, a git address or an archive)."
             )
-        folder = os.path.expanduser(source)
+        folder = os.path.expanduser(self.source)
         # A repository without a working tree has its parts at the top.
         git = os.path.isfile(f"{folder}/HEAD") or os.path.exists(f"{folder}/.git")
-        if version and local and os.path.exists(folder) and not git:
+        if self.version and local and os.path.exists(folder) and not git:
             yield (
-                f"tornado_app_version: '{version}' says that {source} is a git repository, and it is none. "
+                f"tornado_app_version: '{self.version}' says that {self.source} is a git repository, and it is none. "
                 "Leave the version out, or give the address of a repository."
             )
+
+    def paths(self):
+        """The valid ones of writable_paths."""
+        return [path for path in self.writable_paths if WRITABLE.fullmatch(path)]
 
     def answers(self, found):
         """A sentence for each value that can't be had on the host."""
@@ -197,12 +254,12 @@ class App:
                 f"tornado_app_ports: {listed(bad)} on {self.host}. Give {self.name} other ports, or end what "
                 "listens there first."
             )
-        if missing := no_folders(self.paths, found["paths"]):
+        if missing := no_folders(self.paths(), found["paths"]):
             yield (
                 f"tornado_app_sandbox: {listed(missing)} is no folder on {self.host}. Make the folders of "
                 f"writable_paths first, writable for tornado-{self.name}."
             )
-        if bad := replaceable(self.paths, found["paths"]):
+        if bad := replaceable(self.paths(), found["paths"]):
             yield (
                 f"tornado_app_sandbox: {listed(bad)} on {self.host}. Give folders whose path holds no link, and "
                 "whose folders above are root's and writable for root alone."
@@ -213,11 +270,6 @@ class App:
                 f"tornado_app_name: '{self.name}' would have {self.home} on {self.host}, which holds "
                 f"{listed(there[:3])} of somebody else. Take another name, or move that away."
             )
-
-    @property
-    def home(self):
-        """The app's folder."""
-        return f"/srv/{self.name}"
 
 
 class Inputs:
@@ -237,10 +289,11 @@ class Inputs:
         values = self.run.values(__tornado_app_entry=entry)
         values = {name.removeprefix("tornado_app_"): value for name, value in values.items()}
         others = [one for one in self.all if one["name"] != values["name"]]
-        return App(values, [int(port) for one in others for port in one.get("ports", PORTS)], self.run.host)
+        ports = [int(port) for one in others for port in one.get("ports", PORTS)]
+        return App.read(values, others=ports, host=self.run.host)
 
     def refusals(self):
-        """A sentence for each value that can't be meant."""
+        """A sentence for each value that is invalid."""
         names = [one["name"] for one in self.all]
         if twice(names):
             yield f"tornado_app_apps: a name is given twice ({listed(names)}). Each app has its own."
@@ -263,8 +316,8 @@ class Inputs:
         return {
             "ports": self.listens(),
             "addresses": ["127.0.0.1"],
-            "paths": sorted({one for app in self.apps for path in app.paths for one in above(path)}),
-            "packages": sorted({one for app in self.apps if app.present for one in app.packages}),
+            "paths": sorted({one for app in self.apps for path in app.paths() for one in above(path)}),
+            "packages": sorted({one for app in self.apps if app.present for one in app.required_packages}),
             "folders": [app.home for app in self.apps if NAME.fullmatch(app.name)],
             "apps": [app.name for app in self.apps if NAME.fullmatch(app.name)],
         }
