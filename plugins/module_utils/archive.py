@@ -16,6 +16,8 @@ import tarfile
 import zipfile
 import zlib
 
+from .refusal import Refusal
+
 MOST_FILES = 250_000  # files, folders and links of one source
 MOST_BYTES = 8 << 30  # of all its files together
 AT_ONCE = 16 << 20  # bytes that a header of a tar file may have
@@ -23,10 +25,6 @@ OPENERS = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}
 # What a damaged archive raises, by its kind; zipfile's for passwords and unknown methods.
 DAMAGED = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError)
 DAMAGED += (RuntimeError, NotImplementedError, UnicodeError, OverflowError)
-
-
-class Unsafe(ValueError):
-    """What is in the archive must not be unpacked; the text says what it is."""
 
 
 class Bounded:
@@ -38,7 +36,7 @@ class Bounded:
     def read(self, size=-1):
         """As a file's."""
         if not 0 <= size <= AT_ONCE:
-            raise Unsafe(f"has a header of more than {AT_ONCE >> 20} MiB")
+            raise Refusal(f"has a header of more than {AT_ONCE >> 20} MiB")
         return self.stream.read(size)
 
 
@@ -50,22 +48,22 @@ class Target:
         os.mkdir(folder)
 
     def count(self, name, size):
-        """One more member. Unsafe: that is too much."""
+        """One more member. Refusal: that is too much."""
         self.files, self.bytes = self.files + 1, self.bytes + size
         if self.files > MOST_FILES:
-            raise Unsafe(f"holds more than {MOST_FILES} files")
+            raise Refusal(f"holds more than {MOST_FILES} files")
         if self.bytes > MOST_BYTES:
-            raise Unsafe(f"holds more than {MOST_BYTES >> 30} GiB")
+            raise Refusal(f"holds more than {MOST_BYTES >> 30} GiB")
         return self.path(name)
 
     def path(self, name):
         """A member's name as a path below the folder; "": the folder itself."""
         parts = [part for part in name.split("/") if part not in ("", ".")]
         if name.startswith("/") or ".." in parts or "\0" in name:
-            raise Unsafe(f"has a member that leads out of it: {name}")
+            raise Refusal(f"has a member that leads out of it: {name}")
         path = "/".join(parts)
         if any(path == link or path.startswith(f"{link}/") for link in self.above(parts)):
-            raise Unsafe(f"has a member in place of a link, or behind one: {name}")
+            raise Refusal(f"has a member in place of a link, or behind one: {name}")
         return path
 
     def above(self, parts):
@@ -78,14 +76,14 @@ class Target:
         try:
             os.makedirs(os.path.join(self.folder, path), exist_ok=True)
         except (FileExistsError, NotADirectoryError) as problem:
-            raise Unsafe(f"has a folder in place of a file: {path}") from problem
+            raise Refusal(f"has a folder in place of a file: {path}") from problem
 
     def make_file(self, path, source, mode):
         """A file, with what can be read from a source; the last one of a name counts."""
         self.make_folder(os.path.dirname(path))
         place = os.path.join(self.folder, path)
         if os.path.isdir(place):
-            raise Unsafe(f"has a file in place of a folder: {path}")
+            raise Refusal(f"has a file in place of a folder: {path}")
         with contextlib.suppress(FileNotFoundError):
             os.unlink(place)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -96,7 +94,7 @@ class Target:
     def note_link(self, path, target):
         """A link, for later."""
         if not path or os.path.lexists(os.path.join(self.folder, path)):
-            raise Unsafe(f"has a link in place of a file or a folder: {path}")
+            raise Refusal(f"has a link in place of a file or a folder: {path}")
         self.links[path] = target
 
     def make_links(self):
@@ -107,7 +105,7 @@ class Target:
 
 
 def unpack(archive, folder):
-    """Unpack an archive into a new folder. Unsafe, OSError or one of DAMAGED: it can't be."""
+    """Unpack an archive into a new folder. Refusal, OSError or one of DAMAGED: it can't be."""
     target = Target(folder)
     with open(archive, "rb") as file:
         start = file.read(2)
@@ -136,7 +134,7 @@ def unpack_tar(packed, target):
         elif member.isreg():
             target.make_file(path, packed.extractfile(member), member.mode)
         else:
-            raise Unsafe(f"has a member that is neither file, folder nor link: {member.name}")
+            raise Refusal(f"has a member that is neither file, folder nor link: {member.name}")
         packed.members = []
 
 
@@ -147,7 +145,7 @@ def link_within(target, path, member):
         return target.note_link(path, target.links[first])
     place = os.path.join(target.folder, first)
     if not os.path.isfile(place):
-        raise Unsafe(f"has a hard link to what is not in it: {member.name} to {member.linkname}")
+        raise Refusal(f"has a hard link to what is not in it: {member.name} to {member.linkname}")
     if path == first:
         return None
     target.count(member.name, os.path.getsize(place))
@@ -166,10 +164,10 @@ def unpack_zip(packed, target):
             target.make_folder(path)
         elif kind == stat.S_IFLNK:
             if member.file_size > 4096:
-                raise Unsafe(f"has a link of more than 4096 characters: {member.filename}")
+                raise Refusal(f"has a link of more than 4096 characters: {member.filename}")
             target.note_link(path, os.fsdecode(packed.read(member)))
         elif kind in (0, stat.S_IFREG):
             with packed.open(member) as source:
                 target.make_file(path, source, mode)
         else:
-            raise Unsafe(f"has a member that is neither file, folder nor link: {member.filename}")
+            raise Refusal(f"has a member that is neither file, folder nor link: {member.filename}")

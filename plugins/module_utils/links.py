@@ -2,17 +2,15 @@
 
 import os
 
+from .refusal import Refusal
+
 HOPS = 40  # links on the way to one thing, as many as the kernel allows
-
-
-class Astray(ValueError):
-    """A link that leads nowhere good; the text says where."""
 
 
 def resolve(root, path):
     """Where a path below a folder leads: a path below the same folder, none of it a link.
 
-    Astray: it leaves the folder, or goes in a circle. What does not exist is taken as it is
+    Refusal: it leaves the folder, or goes in a circle. What does not exist is taken as it is
     named, so whoever uses the answer still has to look.
     """
     ahead, behind, hops = path.split("/")[::-1], [], 0
@@ -20,7 +18,7 @@ def resolve(root, path):
         part = ahead.pop()
         if part == "..":
             if not behind:
-                raise Astray("out of")
+                raise Refusal("out of")
             behind.pop()
         elif part not in ("", "."):
             try:
@@ -30,8 +28,8 @@ def resolve(root, path):
                 continue
             hops += 1
             if target.startswith("/"):
-                raise Astray("out of")
+                raise Refusal("out of")
             if hops > HOPS:
-                raise Astray("in a circle in")
+                raise Refusal("in a circle in")
             ahead += target.split("/")[::-1]
     return "/".join(behind)

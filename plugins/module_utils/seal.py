@@ -8,15 +8,12 @@ import contextlib
 import os
 import stat
 
-from .links import Astray, resolve
+from .links import resolve
+from .refusal import Refusal
 from .text import printable
 
 MOST = 1_000_000  # files and folders
 SYSTEM_PYTHON = "/usr/bin/python3"
-
-
-class Unsealed(Exception):
-    """There is something in the folder that must not be; the text is half a sentence."""
 
 
 def fail(problem):
@@ -31,13 +28,13 @@ def walk(folder):
         for name in (*folders, *files):
             count += 1
             if count > MOST:
-                raise Unsealed(f"has more than {MOST} files")
+                raise Refusal(f"has more than {MOST} files")
             below = os.path.relpath(os.path.join(path, name), folder)
             yield below, descriptor, name, os.stat(name, dir_fd=descriptor, follow_symlinks=False)
 
 
 def check(folder):
-    """Raise Unsealed unless there are only folders, files, and links within or to the system's Python."""
+    """Raise Refusal unless there are only folders, files, and links within or to the system's Python."""
     names = {}
     for path, descriptor, name, status in walk(folder):
         shown = printable(path)
@@ -45,18 +42,18 @@ def check(folder):
             check_link(folder, path, os.readlink(name, dir_fd=descriptor))
         elif stat.S_ISREG(status.st_mode):
             if status.st_mode & (stat.S_ISUID | stat.S_ISGID):
-                raise Unsealed(f"has a file that runs as another account: {shown}")
+                raise Refusal(f"has a file that runs as another account: {shown}")
             if status.st_nlink > 1:
                 names.setdefault((status.st_ino, status.st_nlink), []).append(shown)
         elif not stat.S_ISDIR(status.st_mode):
-            raise Unsealed(f"has something that is neither file, folder nor link: {shown}")
+            raise Refusal(f"has something that is neither file, folder nor link: {shown}")
     for (_inode, count), found in names.items():
         if len(found) != count:
-            raise Unsealed(f"has a file that is elsewhere as well: {found[0]}")
+            raise Refusal(f"has a file that is elsewhere as well: {found[0]}")
 
 
 def check_link(folder, path, target):
-    """Raise Unsealed for a link that leads out of the folder to anything but the system's Python."""
+    """Raise Refusal for a link that leads out of the folder to anything but the system's Python."""
     system = os.path.realpath(SYSTEM_PYTHON)
     if target.startswith("/") and os.path.realpath(target) == system:
         return
@@ -65,17 +62,17 @@ def check_link(folder, path, target):
             resolve(folder, target[len(folder) + 1 :])
         else:
             resolve(folder, path)
-    except Astray as problem:
+    except Refusal as problem:
         # bin/python3 leads to bin/python, and that to the system's.
         if os.path.realpath(os.path.join(folder, path)) != system:
             shown = f"{printable(path)} to {printable(target)}"
-            raise Unsealed(f"has a link that leads {problem} it: {shown}") from problem
+            raise Refusal(f"has a link that leads {problem} it: {shown}") from problem
 
 
 def seal(folder, group, owner=0):
     """Check a folder; then let all in it be root's and read-only, and a group's to read.
 
-    Unsealed, OSError, RecursionError: it is not to be used.
+    Refusal, OSError, RecursionError: it is not to be used.
     """
     check(folder)
     for _path, descriptor, name, status in walk(folder):

@@ -9,13 +9,10 @@ import contextlib
 import os
 import shutil
 
-from .links import Astray, resolve
+from .links import resolve
+from .refusal import Refusal
 
 MOST = 100_000  # static files of one release; no link is followed beyond it
-
-
-class TooMany(OSError):
-    """A release has more static files than a folder should have."""
 
 
 def hidden(name):
@@ -30,7 +27,7 @@ def below(release, static):
     release; one that leads elsewhere, or in a circle, is left out.
     """
     found, root, visited = {}, os.path.realpath(release), 0
-    with contextlib.suppress(Astray):
+    with contextlib.suppress(Refusal):
         start = resolve(root, static)
         ahead = [("", start, (start,))]
         while ahead:
@@ -40,7 +37,7 @@ def below(release, static):
                     note(found, ahead, root, f"{name}/{entry}".lstrip("/"), f"{real}/{entry}", above)
             visited += 1
             if max(len(found), visited) > MOST:
-                raise TooMany(f"{release} has more than {MOST} static files or folders")
+                raise OSError(f"{release} has more than {MOST} static files or folders")
     return found
 
 
@@ -48,7 +45,7 @@ def note(found, ahead, root, name, path, above):
     """One entry of a folder: a file that was found, or a folder to look into."""
     if hidden(os.path.basename(name)):
         return
-    with contextlib.suppress(Astray, FileNotFoundError):
+    with contextlib.suppress(Refusal, FileNotFoundError):
         real = resolve(root, path)
         whole = os.path.join(root, real)
         if os.path.isdir(whole):
@@ -73,7 +70,7 @@ def wanted(home, static, first, without=()):
         try:
             files = below(f"{releases}/{name}", static)
         except OSError:
-            # As TooMany. Another release than the one at hand stops nothing.
+            # One that another release than the one at hand has stops nothing.
             if name == first:
                 raise
             continue

@@ -11,6 +11,8 @@ import tarfile
 import threading
 import time
 
+from .refusal import Refusal
+
 SHOWN = 20  # of the last lines that a program said
 STOPPED = 60  # seconds that a unit may take to stop, which is killed after 5
 LOCAL = "127.0.0.0/8 ::1/128 169.254.0.0/16 fe80::/64"
@@ -63,17 +65,13 @@ BORDERS = [
 FIRST = "import json, sys; exec(compile(json.loads(sys.stdin.buffer.readline()), 'build', 'exec'))"
 
 
-class Trouble(Exception):
-    """A unit can't be run; the text is half a sentence on why."""
-
-
 def stop(unit):
     """Let nothing be left of a unit that a killed run has started."""
     try:
         for verb in ("stop", "reset-failed"):
             subprocess.run(["systemctl", verb, unit], capture_output=True, check=False, timeout=STOPPED)
     except subprocess.TimeoutExpired as problem:
-        raise Trouble(f"{unit} of a run that was killed does not stop within {STOPPED} s") from problem
+        raise Refusal(f"{unit} of a run that was killed does not stop within {STOPPED} s") from problem
 
 
 def run(unit, program, feed, seconds, *properties, take=None, wanted=lambda: True):

@@ -35,8 +35,9 @@ import tarfile
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.refusal import Refusal
 from ..module_utils.text import printable
-from ..module_utils.unprivileged import Trouble, run
+from ..module_utils.unprivileged import run
 
 MOST = 600  # seconds
 MOST_BYTES = 32 << 20  # of one compiled file
@@ -102,7 +103,7 @@ def main():
     try:
         unit = f"tornado-{params['name']}_compile"
         _code, log = run(unit, params["program"], feed, MOST, *closed, take=take)
-    except (Trouble, OSError) as problem:
+    except (Refusal, OSError) as problem:
         log = [str(problem)]
     module.exit_json(changed=True, log=[printable(line) for line in log])
 

@@ -55,9 +55,10 @@ from urllib.parse import urlsplit
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.lockfile import holder, open_lock
-from ..module_utils.seal import Unsealed, seal
+from ..module_utils.refusal import Refusal
+from ..module_utils.seal import seal
 from ..module_utils.text import printable, without_passwords
-from ..module_utils.unprivileged import LOCAL, Trouble, run
+from ..module_utils.unprivileged import LOCAL, run
 
 MOST = 3600  # seconds
 NO_TORNADO = 3  # as the program says it
@@ -171,7 +172,7 @@ def remove(path):
 
 
 def build(module):
-    """Build it. Trouble, OSError: there is no environment; the text says why."""
+    """Build it. Refusal, OSError: there is no environment; the text says why."""
     params = module.params
     lock = f"/run/tornado-{params['name']}.lock"
     begun_by = holder(lock)
@@ -212,19 +213,19 @@ def build(module):
     )
     log = [printable(without_passwords(line)) for line in log]
     if code == NO_TORNADO:
-        raise Trouble(
+        raise Refusal(
             f"tornado_app_requirements: {params['requirements']} installs no Tornado that this host's"
             f" Python can import ({log[-1] if log else 'no reason given'})."
         )
     if code != 0:
-        raise Trouble("\n".join(["the requirements can't be installed. The last lines:", *log]))
+        raise Refusal("the requirements can't be installed. The last lines:", log)
     for name in (".build", ".complete", *([] if params["editable"] else ["source"])):
         remove(f"{path}/{name}")
     try:
         seal(path, grp.getgrnam(f"tornado-{params['name']}").gr_gid)
-    except (Unsealed, RecursionError) as problem:
-        reason = problem if isinstance(problem, Unsealed) else "has folders that are too deep"
-        raise Trouble(f"the environment that the requirements make {reason}.") from problem
+    except (Refusal, RecursionError) as problem:
+        reason = problem if isinstance(problem, Refusal) else "has folders that are too deep"
+        raise Refusal(f"the environment that the requirements make {reason}.") from problem
     with open(os.open(f"{path}/.complete", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w") as stamp:
         os.fsync(stamp.fileno())
 
@@ -253,9 +254,9 @@ def main():
         fcntl.flock(step, fcntl.LOCK_EX)
         try:
             build(module)
-        except (Trouble, OSError) as problem:
+        except (Refusal, OSError) as problem:
             remove(module.params["path"])
-            module.fail_json(msg=str(problem))
+            module.fail_json(msg="\n".join([str(problem), *getattr(problem, "log", ())]))
     module.exit_json(changed=True)
 
 

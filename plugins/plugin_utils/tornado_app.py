@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass, field, fields
 from pathlib import PurePosixPath
 
+from ..module_utils.source import remote
 from ..module_utils.text import without_passwords
 from .values import listed, twice
 
@@ -17,7 +18,6 @@ HEALTH = re.compile("/[!-~]*")
 MEMORY = re.compile("([1-9][0-9]*[KMGT])?")
 DEVICE = re.compile("/dev/[A-Za-z0-9/_.-]+")
 WRITABLE = re.compile(r"(?!.*/\.{0,2}(?:/|\Z))/[A-Za-z0-9/_.@+-]+")
-SCHEMES = {"git", "http", "https", "ssh"}  # of a source that is not on the controller
 LEAST = {"start_timeout": 1, "settle_time": 0, "drain_timeout": 1, "watchdog": 2}  # seconds
 LEAST_TASKS = 16
 # In the folder of an app whose removal was killed.
@@ -58,12 +58,6 @@ def split(command):
         return shlex.split(command)
     except ValueError:
         return []
-
-
-def remote(source):
-    """Whether a source is an address, of git or of an archive, rather than a path on the controller."""
-    scheme, slashes, _rest = source.partition("://")
-    return source.startswith("git@") or (slashes and scheme.lower() in SCHEMES)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.tornadoes.tornadoes.plugins.action import tornado_app_pack as action
-from ansible_collections.tornadoes.tornadoes.plugins.module_utils import archive
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils import archive, requirements, tree
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils import source as sources
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils.refusal import Refusal
 from ansible_collections.tornadoes.tornadoes.plugins.modules import tornado_app_pack
 from rendering import ROOT
 
@@ -127,9 +129,7 @@ def test_requirements_that_are_not_in_the_source_are_refused(pack, source, name)
     (source.parent / "outside.txt").write_text("tornado==6.5\n")
     (source / ".venv").mkdir()
     (source / ".venv/r.txt").touch()
-    with pytest.raises(
-        tornado_app_pack.Refusal, match=r"^tornado_app_requirements: '.*' is no file in the source"
-    ):
+    with pytest.raises(Refusal, match=r"^tornado_app_requirements: '.*' is no file in the source"):
         pack(requirements=name)
 
 
@@ -141,7 +141,7 @@ def test_only_the_usual_requirements_may_be_missing(pack, source):
     for name in ("requirements/server.txt", "./requirements/server.txt", "needs/server.txt"):
         assert pack(requirements=name)["requirements"] == name
     (source / "requirements.txt").mkdir()
-    with pytest.raises(tornado_app_pack.Refusal, match=r"'requirements[.]txt' is no file in the source"):
+    with pytest.raises(Refusal, match=r"'requirements[.]txt' is no file in the source"):
         pack()
 
 
@@ -151,7 +151,7 @@ def test_requirements_that_are_no_text_are_refused(pack, source, name, content):
     (source / "more").mkdir()
     (source / "requirements.txt").write_text("-r more/base.txt\n")
     (source / name).write_bytes(content)
-    with pytest.raises(tornado_app_pack.Refusal) as caught:
+    with pytest.raises(Refusal) as caught:
         pack()
     assert str(caught.value) == (
         f"tornado_app_requirements: {name} can't be read (no UTF-8 text)."
@@ -168,10 +168,8 @@ def test_requirements_that_cannot_be_read_are_refused(pack, source, monkeypatch)
             raise PermissionError(13, "Permission denied")
         return open(path, *words, **more)
 
-    monkeypatch.setattr(tornado_app_pack, "open", refuse, raising=False)
-    with pytest.raises(
-        tornado_app_pack.Refusal, match=r"requirements.txt can't be read \(Permission denied\)"
-    ):
+    monkeypatch.setattr(requirements, "open", refuse, raising=False)
+    with pytest.raises(Refusal, match=r"requirements.txt can't be read \(Permission denied\)"):
         pack()
 
 
@@ -212,7 +210,7 @@ def test_an_archive_gives_the_same_release_as_its_folder(pack, source, tmp_path)
         tar.add(source, "chat-1.0")
     checksum = "sha256:" + hashlib.sha256(archive.read_bytes()).hexdigest()
     assert pack(source=str(archive), checksum=checksum)["id"] == pack()["id"]
-    with pytest.raises(tornado_app_pack.Refusal, match=f"the archive has {checksum}, not sha256:00"):
+    with pytest.raises(Refusal, match=f"the archive has {checksum}, not sha256:00"):
         pack(source=str(archive), checksum="sha256:00")
 
 
@@ -222,7 +220,7 @@ def test_a_truncated_archive_is_refused(pack, source, tmp_path):
     with tarfile.open(archive, "w:gz") as packed:
         packed.add(source, "chat-1.0")
     archive.write_bytes(archive.read_bytes()[:50_000])
-    with pytest.raises(tornado_app_pack.Refusal, match=r"chat.tar.gz can't be unpacked"):
+    with pytest.raises(Refusal, match=r"chat.tar.gz can't be unpacked"):
         pack(source=str(archive))
 
 
@@ -241,13 +239,13 @@ def test_a_version_of_a_git_repository(pack, source):
     (source / "server.py").write_text("print('not committed')\n")
     assert pack(version="v1")["id"] == pack(version=commit)["id"] == plain
     assert commit in pack(version="v1")["origin"]
-    with pytest.raises(tornado_app_pack.Refusal, match=r"^tornado_app_source: git can't fetch version 'v9'"):
+    with pytest.raises(Refusal, match=r"^tornado_app_source: git can't fetch version 'v9'"):
         pack(version="v9")
 
 
 def refusal(pack, **changed):
     """The sentence that a source is refused with."""
-    with pytest.raises(tornado_app_pack.Refusal) as caught:
+    with pytest.raises(Refusal) as caught:
         pack(**changed)
     return str(caught.value)
 
@@ -281,7 +279,7 @@ def test_a_link_that_leads_nowhere_good_is_refused_by_name(pack, source, links, 
 
 
 def test_links_to_links_that_make_folders_without_number_are_refused(pack, source, monkeypatch):
-    monkeypatch.setattr(tornado_app_pack, "MOST_FILES", 1000)
+    monkeypatch.setattr(tree, "MOST_FILES", 1000)
     for level in range(20):
         (source / f"static/{level}").mkdir()
         for name in "ab":
@@ -439,7 +437,7 @@ def test_a_large_file_is_not_read_into_memory(pack, source):
     ],
 )
 def test_what_the_history_says_of_a_source_is_without_passwords(source, origin):
-    assert tornado_app_pack.origin_of(source, "v1") == f"{origin} v1"
+    assert sources.origin_of(source, "v1") == f"{origin} v1"
 
 
 @pytest.mark.parametrize(
@@ -480,12 +478,12 @@ def readable(path):
 
 @pytest.mark.parametrize("main", ["other.py", "-m other"])
 def test_a_main_that_is_not_there_is_refused(pack, main):
-    with pytest.raises(tornado_app_pack.Refusal, match=f"tornado_app_main: '{main}' is not in the source"):
+    with pytest.raises(Refusal, match=f"tornado_app_main: '{main}' is not in the source"):
         pack({"main": main})
 
 
 def test_a_download_without_checksum_is_refused(pack):
-    with pytest.raises(tornado_app_pack.Refusal, match="Give its checksum"):
+    with pytest.raises(Refusal, match="Give its checksum"):
         pack(source="https://example.org/chat.tar.gz")
 
 

@@ -5,7 +5,8 @@ import subprocess
 import sys
 
 import pytest
-from ansible_collections.tornadoes.tornadoes.plugins.module_utils.seal import Unsealed, seal
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils.refusal import Refusal
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils.seal import seal
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils.text import printable, without_passwords
 
 
@@ -40,7 +41,7 @@ def test_a_link_changes_nothing_that_it_leads_to(environment, tmp_path):
     (environment / "inside").symlink_to("module.py")
     sealed(environment)
     (environment / "outside").symlink_to("../theirs")
-    with pytest.raises(Unsealed, match=r"a link that leads out of it: outside to ../theirs"):
+    with pytest.raises(Refusal, match=r"a link that leads out of it: outside to ../theirs"):
         sealed(environment)
     assert (tmp_path / "theirs").stat().st_mode & 0o777 == 0o600
 
@@ -63,7 +64,7 @@ def test_what_no_environment_needs_is_refused_by_name(environment, make, words):
         make(environment / "x")
     except OSError:
         pytest.skip("not possible here")
-    with pytest.raises(Unsealed, match=words):
+    with pytest.raises(Refusal, match=words):
         sealed(environment)
 
 

@@ -1,0 +1,70 @@
+"""The requirements of a source: the file, and what decides whether two of them give the same environment."""
+
+import hashlib
+import os
+import re
+
+from .links import resolve
+from .refusal import Refusal
+from .tree import LEFT_OUT, RESERVED
+
+DEFAULT = "requirements.txt"  # the one file that a source need not have
+INCLUDED = re.compile(r"\s*(?:-r|--requirement|-c|--constraint)[ =]*(\S+)")
+LOCAL = re.compile(r"\s*(-e|--editable|\.|/|file:)")
+EDITABLE = re.compile(r"\s*(-e|--editable)")
+
+
+def find(folder, name):
+    """The path of the source's requirements file; None: it has none, and none was asked for."""
+    try:
+        real = "" if name.startswith("/") else resolve(folder, name)
+    except (Refusal, ValueError):  # out of the source, or no path
+        real = ""
+    if os.path.isfile(os.path.join(folder, real)) and not {*LEFT_OUT, RESERVED} & set(real.split("/")):
+        return os.path.join(folder, name)
+    if name == DEFAULT and not os.path.lexists(os.path.join(folder, name)):
+        return None
+    raise Refusal(
+        f"tornado_app_requirements: '{name}' is no file in the source."
+        f" Give the path of one there, as {DEFAULT}, or leave the variable out."
+    )
+
+
+def read(folder, path):
+    """The text of a requirements file."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        if "\0" in text:
+            raise ValueError
+    except (OSError, ValueError) as problem:
+        why = problem.strerror if isinstance(problem, OSError) else "no UTF-8 text"
+        raise Refusal(
+            f"tornado_app_requirements: {os.path.relpath(path, folder)} can't be read ({why})."
+            " Give requirements as UTF-8 text, in files that you may read."
+        ) from problem
+    return text
+
+
+def lines(folder, path, seen=None):
+    """The lines of a requirements file and of those in its source that it includes."""
+    seen = set() if seen is None else seen
+    if path in seen or not os.path.isfile(path):
+        return []
+    seen.add(path)
+    found = []
+    for line in read(folder, path).splitlines():
+        found.append(line)
+        if included := INCLUDED.match(line):
+            other = os.path.realpath(os.path.join(os.path.dirname(path), included[1]))
+            if other.startswith(f"{folder}/"):
+                found += lines(folder, other, seen)
+    return found
+
+
+def wheels(folder):
+    """Names and digests of the wheels that an environment is built from; folder: "" where there are none."""
+    for name in sorted(os.listdir(folder)) if folder else []:
+        with open(os.path.join(folder, name), "rb") as file:
+            yield name
+            yield hashlib.file_digest(file, "sha256").digest()

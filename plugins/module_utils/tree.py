@@ -1,0 +1,114 @@
+"""What of a source is part of a release. Standard library only."""
+
+import os
+import stat
+
+from .archive import MOST_FILES
+from .links import resolve
+from .refusal import Refusal
+
+# Version control, environments and caches: never part of a program.
+LEFT_OUT = {".git", ".hg", ".svn", ".venv", ".tox", "__pycache__"}
+LEFT_OUT |= {".mypy_cache", ".pytest_cache", ".ruff_cache"}
+RESERVED = ".release"
+
+
+def too_much(limit):
+    """The Refusal of a source that is too large to be a program."""
+    return Refusal(f"tornado_app_source: it holds more than {limit}. Leave out what is not the program's.")
+
+
+class Tree:
+    """The files of a source. static: the folder in it whose files are for everybody.
+
+    found: path in the release to the path of the file or link on the controller.
+    """
+
+    def __init__(self, folder, static):
+        self.folder, self.static, self.found, self.visited = folder, static, {}, 0
+        if os.path.lexists(os.path.join(folder, RESERVED)):
+            raise Refusal(f"tornado_app_source: the source has a {RESERVED}, which is a reserved name.")
+        try:
+            self.visit("", "", [])
+        except RecursionError as problem:
+            raise too_much("some hundred folders in each other") from problem
+
+    def public(self, name):
+        """Whether all accounts may read what has this path."""
+        hidden = any(part.startswith(".") for part in name[len(self.static) :].split("/"))
+        return f"{name}/".startswith(f"{self.static}/") and not hidden
+
+    def on_the_way(self, name):
+        """Whether a path is the static folder, above it or below it."""
+        return f"{name}/".startswith(f"{self.static}/") or self.static.startswith(f"{name}/")
+
+    def visit(self, name, real, above):
+        """Add all that a folder holds. name: its path in the release; real: in the source.
+
+        above: the real paths of the folders that it lies in.
+        """
+        # Links to one folder from several others multiply it, without a file in any of them.
+        self.visited += 1
+        if self.visited > MOST_FILES:
+            raise too_much(f"{MOST_FILES} folders")
+        for entry in sorted(os.listdir(os.path.join(self.folder, real))):
+            self.enter(f"{name}/{entry}".lstrip("/"), f"{real}/{entry}".lstrip("/"), [*above, real])
+
+    def enter(self, name, real, above):
+        """Add a file or a link; look into a folder."""
+        left_out = os.path.basename(name) in LEFT_OUT
+        path = os.path.join(self.folder, real)
+        if os.path.islink(path):
+            where = self.target(name, real, above)
+            if where is None:
+                if not left_out:
+                    self.add(name, path)
+                return
+            real, path = where, os.path.join(self.folder, where)
+        mode = os.lstat(path).st_mode
+        if stat.S_ISDIR(mode):
+            if not left_out:
+                self.visit(name, real, above)
+        elif not stat.S_ISREG(mode):
+            raise Refusal(f"tornado_app_source: {name} is neither a file, a folder nor a link.")
+        elif not name.endswith(".pyc"):
+            self.add(name, path)
+
+    def add(self, name, path):
+        """Add one file or link."""
+        self.found[name] = path
+        if len(self.found) > MOST_FILES:
+            raise too_much(f"{MOST_FILES} files")
+
+    def target(self, name, real, above):
+        """Where a link leads, if that takes its place; None: it stays a link."""
+        says = os.readlink(os.path.join(self.folder, real))
+        link = f"tornado_app_source: the link {name}"
+        try:
+            where = resolve(self.folder, real)
+        except Refusal as problem:
+            raise Refusal(
+                f"{link} leads {problem} the source (to {says}). A release holds all that it needs."
+            ) from problem
+        if where.split("/")[0] == RESERVED:
+            raise Refusal(f"{link} leads to {RESERVED} (to {says}), which is a reserved name.")
+        # As "x -> ." does, and one that is reached through another: endless for whoever follows it.
+        if where in above:
+            raise Refusal(f"{link} leads to a folder that holds it (to {says}). Links go in no circle.")
+        there = os.path.lexists(os.path.join(self.folder, where)) and not LEFT_OUT & set(where.split("/"))
+        return where if there and self.on_the_way(name) else None
+
+
+def check_main(folder, main):
+    """Refuse a program that is not in the source. main: as in tornado_app_main."""
+    words = main.split()
+    if words[0] == "-m":
+        path = words[1].replace(".", "/")
+        candidates = [f"{path}.py", f"{path}/__main__.py"]
+    else:
+        candidates = [words[0]]
+    if not any(os.path.isfile(os.path.join(folder, one)) for one in candidates):
+        raise Refusal(
+            f"tornado_app_main: '{main}' is not in the source (no {' or '.join(candidates)})."
+            " Give a script, or -m and a package."
+        )
