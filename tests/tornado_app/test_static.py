@@ -5,8 +5,10 @@ import shutil
 
 import pytest
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils import static
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils.activation import Activation
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils.port import Port
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils.refusal import Refusal
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils.static import gather, missing
-from ansible_collections.tornadoes.tornadoes.plugins.modules import tornado_app_roll
 
 
 @pytest.fixture
@@ -226,10 +228,11 @@ def test_a_release_whose_folder_cannot_be_read_stops_no_other(home, monkeypatch)
 def test_a_release_that_cannot_be_linked_is_bad_and_leaves_nothing(home, unlinkable):
     gather(home, "static", "old", without=["new"])
     unlinkable.append("new/static/style.css")
-    roll = tornado_app_roll.Roll.__new__(tornado_app_roll.Roll)
-    roll.home, roll.static, roll.release, roll.before = home, "static", "new", {"bad": []}
-    with pytest.raises(tornado_app_roll.Refusal, match="the static files can't be linked") as refusal:
-        roll.gather_static([8000])
+    activation = Activation.__new__(Activation)
+    activation.home, activation.static, activation.release = home, "static", "new"
+    activation.before, activation.ports = {"bad": []}, [Port("x", 8000, timeout=1)]
+    with pytest.raises(Refusal, match="the static files can't be linked") as refusal:
+        activation.gather_static()
     assert refusal.value.bad
     # As turn_back does, while a file of the release before can't be linked either.
     unlinkable[:] = ["old/static/y/z"]
