@@ -10,24 +10,23 @@ one at the end (--hold seconds later, or when stdin is closed). Whoever is told 
 import argparse
 import contextlib
 import heapq
-import ipaddress
 import json
 import os
 import random
 import re
-import resource
 import select
 import signal
 import socket
 import ssl
 import sys
 import time
-import urllib.parse
+
+from clients import target, websocket
 
 BIND_ADDRESS_NO_PORT = 24  # IP_BIND_ADDRESS_NO_PORT, which Python 3.11 has no name for
-PATIENCE = 10  # seconds for a connection to open, and for an echo
-AGAIN = 5.0  # seconds at most until one that was told to come again does
-WORKING = 256  # openings under way in a process at a time
+TIMEOUT = 10  # seconds for a connection to open, and for an echo
+RECONNECT_DELAY = 5.0  # seconds at most until one that was told to come again does
+OPENING_AT_ONCE = 256  # in a process
 MARK = re.compile(rb"broadcast-(\d+)")
 CURSOR = re.compile(rb'"cursor": "([^"]+)"')
 CONNECTING, SHAKING, ASKING, OPEN = range(4)
@@ -35,8 +34,8 @@ COUNTS = ["opened", "failed", "lost", "told", "said", "echoed", "late", "held"]
 
 
 def frame(opcode, content):
-    """One masked frame of up to 125 bytes; the mask is 0, which costs nobody anything."""
-    return bytes([0x80 | opcode, 0x80 | len(content), 0, 0, 0, 0]) + content
+    """One frame, at as little cost as can be."""
+    return websocket.frame(opcode, content, mask=websocket.NO_MASK)
 
 
 class Connection:
@@ -45,30 +44,17 @@ class Connection:
     __slots__ = ("after", "first", "heard", "sock", "state", "waits")
 
     def __init__(self, sock, after):
-        self.sock, self.after, self.state = sock, after or b"", CONNECTING
+        self.sock, self.after, self.state = sock, after or "", CONNECTING
         self.heard, self.first, self.waits = b"", after is None, 0.0
 
 
 class Crowd:
     """The WebSockets of one process."""
 
-    def __init__(self, options, number, count):
-        self.options, self.count = options, count
-        url = urllib.parse.urlsplit(options.url)
-        self.address = (url.hostname, url.port)
-        self.tls = None
-        if url.scheme == "https":
-            # What is measured is the server; whose certificate it has is tested elsewhere.
-            self.tls = ssl.create_default_context()
-            self.tls.check_hostname, self.tls.verify_mode = False, ssl.CERT_NONE
+    def __init__(self, options, where, number, count):
+        self.options, self.target, self.count = options, where, count
         # A source of its own: one pair of addresses has some 28,000 ports.
         self.source = f"127.0.{2 + number // 200}.{1 + number % 200}"
-        self.path = f"{url.path}{'?' + url.query if url.query else ''}".encode()
-        self.head = (
-            f" HTTP/1.1\r\nHost: {options.host}\r\n"
-            "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
-            "Sec-WebSocket-Version: 13\r\n\r\n"
-        ).encode()
         self.epoll, self.all, self.opening = select.epoll(), {}, 0
         self.counts = dict.fromkeys(COUNTS, 0)
         self.broadcasts, self.reasons = {}, {}
@@ -81,7 +67,7 @@ class Crowd:
 
     def begin(self, after):
         """Open one more, soon if too many are just being opened; after: None for a new one."""
-        if self.opening >= WORKING:
+        if self.opening >= OPENING_AT_ONCE:
             self.later(0.02, self.begin, after)
             return
         self.opening += 1
@@ -89,11 +75,11 @@ class Crowd:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.IPPROTO_IP, BIND_ADDRESS_NO_PORT, 1)
         sock.bind((self.source, 0))
-        sock.connect_ex(self.address)
+        sock.connect_ex((self.target.address, self.target.port))
         one = Connection(sock, after)
         self.all[sock.fileno()] = one
         self.epoll.register(sock.fileno(), select.EPOLLOUT)
-        self.later(PATIENCE, self.look, one)
+        self.later(TIMEOUT, self.look, one)
 
     def look(self, one):
         """Give up one that does not open."""
@@ -114,7 +100,7 @@ class Crowd:
         elif why == "told":
             self.counts["told"] += 1
             self.counts["held"] -= 1
-            self.later(random.random() * AGAIN, self.begin, one.after)
+            self.later(random.random() * RECONNECT_DELAY, self.begin, one.after)
             return
         else:
             self.counts["lost"] += 1
@@ -128,10 +114,10 @@ class Crowd:
                 self.gone(one, os.strerror(problem))
                 return
             one.state = ASKING
-            if self.tls:
+            if self.target.tls:
                 number = one.sock.fileno()
-                one.sock = self.tls.wrap_socket(
-                    one.sock, server_hostname=self.options.host, do_handshake_on_connect=False
+                one.sock = self.target.tls.wrap_socket(
+                    one.sock, server_hostname=self.target.host, do_handshake_on_connect=False
                 )
                 assert one.sock.fileno() == number
                 one.state = SHAKING
@@ -145,7 +131,7 @@ class Crowd:
             event |= select.EPOLLOUT
         if one.state == ASKING and event & select.EPOLLOUT:
             # Where it left off, as the page does: what was missed comes, and nothing twice.
-            one.sock.send(b"GET " + self.path + one.after + self.head)
+            one.sock.send(websocket.handshake(self.target.host, self.target.path + one.after))
             self.epoll.modify(one.sock.fileno(), select.EPOLLIN)
             return
         self.read(one)
@@ -178,38 +164,25 @@ class Crowd:
 
     def frames(self, one):
         """Take whole frames from what was heard; whether the connection is still there."""
-        heard = one.heard
-        while len(heard) >= 2:
-            opcode, length, start = heard[0] & 15, heard[1] & 127, 2
-            if length > 125:
-                start = 4 if length == 126 else 10
-                length = int.from_bytes(heard[2:start], "big") if len(heard) >= start else 1 << 60
-            if len(heard) < start + length:
-                break
-            content, heard = heard[start : start + length], heard[start + length :]
-            if opcode == 8:
-                one.heard = b""
-                why = (
-                    "told"
-                    if content[:2] == b"\x03\xe9"
-                    else f"closed with {int.from_bytes(content[:2], 'big')}"
-                )
+        while found := websocket.first_frame(one.heard):
+            opcode, _final, content, one.heard = found
+            if opcode == websocket.CLOSE:
+                code = websocket.close_code(content)
                 with contextlib.suppress(OSError):
-                    one.sock.send(frame(8, content[:2]))
-                self.gone(one, why)
+                    one.sock.send(frame(websocket.CLOSE, content[:2]))
+                self.gone(one, "told" if code == 1001 else f"closed with {code}")
                 return False
-            if opcode == 9:
-                one.sock.send(frame(10, content))
+            if opcode == websocket.PING:
+                one.sock.send(frame(websocket.PONG, content))
             elif content == b"echo":
                 self.counts["echoed"] += 1
-                self.counts["late"] += time.monotonic() - one.waits > PATIENCE
+                self.counts["late"] += time.monotonic() - one.waits > TIMEOUT
                 one.waits = 0.0
             else:
-                if found := CURSOR.search(content):
-                    one.after = found[1]
+                if cursor := CURSOR.search(content):
+                    one.after = cursor[1].decode()
                 for number in MARK.findall(content):
                     self.broadcasts[number.decode()] = self.broadcasts.get(number.decode(), 0) + 1
-        one.heard = heard
         return True
 
     def say(self, one):
@@ -217,7 +190,7 @@ class Crowd:
         if one.sock is None:
             return
         try:
-            one.sock.send(frame(1, b"echo"))
+            one.sock.send(frame(websocket.TEXT, b"echo"))
         except OSError as problem:
             self.gone(one, f"{type(problem).__name__} when writing")
             return
@@ -246,7 +219,7 @@ class Crowd:
                     continue
                 try:
                     self.step(one, event)
-                except (OSError, ssl.SSLError) as problem:
+                except (OSError, ValueError) as problem:
                     if one.sock is not None:
                         self.gone(one, type(problem).__name__)
         return {**self.counts, "broadcasts": self.broadcasts, "reasons": self.reasons}
@@ -263,7 +236,7 @@ def merge(found):
     return total
 
 
-def child(options, number, count, up, down):
+def child(crowd, up, down):
     """One process: tells "tried" on a pipe, waits for the end of another, tells its counts."""
     told = False
 
@@ -275,7 +248,7 @@ def child(options, number, count, up, down):
         return not select.select([down], [], [], 0)[0]
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.write(up, json.dumps(Crowd(options, number, count).run(go_on)).encode() + b"\n")
+    os.write(up, json.dumps(crowd.run(go_on)).encode() + b"\n")
     os._exit(0)
 
 
@@ -292,11 +265,11 @@ def main():
     )
     parser.add_argument("--hold", type=float, default=60, help="seconds at most, after all have been tried")
     options = parser.parse_args()
-    if not ipaddress.ip_address(urllib.parse.urlsplit(options.url).hostname).is_loopback:
-        parser.error("load stays on loopback")
-    # Each connection is a file.
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        where = target.find(options.url, options.host)
+    except ValueError as problem:
+        parser.error(str(problem))
+    target.allow_many_files()
     down, end = os.pipe()
     readers = []
     for number in range(options.processes):
@@ -304,7 +277,7 @@ def main():
         back, up = os.pipe()
         if os.fork() == 0:
             os.close(end)
-            child(options, number, count, up, down)
+            child(Crowd(options, where, number, count), up, down)
         os.close(up)
         readers.append(os.fdopen(back, "rb"))
     begin = time.monotonic()

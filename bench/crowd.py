@@ -46,8 +46,9 @@ print(ticks / os.sysconf('SC_CLK_TCK'))
 
 def install():
     """Bring the clients to the host."""
-    for name in ("connections.py", "probe.py"):
-        put(f"{FOLDER}/{name}", (Path(__file__).parent / name).read_text())
+    here = Path(__file__).parent
+    for path in [here / "connections.py", here / "probe.py", *(here / "clients").glob("*.py")]:
+        put(f"{FOLDER}/{path.relative_to(here)}", path.read_text())
 
 
 def layers():

@@ -28,7 +28,7 @@ def probe():
         "--apart",
         DISTURBED,
     ]
-    return crowd.probe(*words, "--kept")
+    return crowd.probe(*words, "--keep-alive")
 
 
 def disturbed(disturb):

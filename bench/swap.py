@@ -19,6 +19,7 @@ import sys
 import time
 
 import chart
+from clients.background import BackgroundLoad
 from lab import (
     BIN,
     HOST,
@@ -45,34 +46,16 @@ SAMPLE = 0.5  # seconds between looks at the memory
 LINE = re.compile(r"port (\d+): (\w+) -> (\w+), ready after ([\d.]+) s(?:, drained after ([\d.]+) s)?")
 
 
-class Load:
-    """The load client in the background, as a context: afterwards ``report`` is there."""
+class Load(BackgroundLoad):
+    """The load client on the bench's host. ``busy`` is there afterwards: the machine's load average."""
 
-    def __init__(self, name, host):
-        self.path = MADE / f"{name}.json"
-        self.command = [sys.executable, ROOT / "bench/load.py", "--until-eof", "--report", self.path]
-        self.command += ["--url", f"https://127.0.0.1:{HTTPS}", "--host", host]
-        self.command += ["--authority", ROOT / f".cache/{HOST}-ca.crt"]
+    def __init__(self, host):
+        authority = ROOT / f".cache/{HOST}-ca.crt"
+        super().__init__("--url", f"https://127.0.0.1:{HTTPS}", "--host", host, "--authority", authority)
 
-    def __enter__(self):
-        pipe = subprocess.PIPE
-        self.process = subprocess.Popen(self.command, stdin=pipe, stderr=pipe, text=True)
-        if self.process.stderr.readline().strip() != "started":
-            sys.exit(f"swap.py: load.py: {self.process.communicate()[1]}")
-        self.begun = time.time()
-        return self
-
-    def __exit__(self, problem, *_more):
-        if problem:
-            self.process.kill()
-            return
-        if self.process.poll() is not None:
-            sys.exit("swap.py: load.py was over before what it was to be there for")
+    def __exit__(self, *problem):
         self.busy = os.getloadavg()[0]
-        _none, complaints = self.process.communicate(timeout=120)
-        if self.process.returncode:
-            sys.exit(f"swap.py: load.py: {complaints}")
-        self.report = json.loads(self.path.read_text())
+        super().__exit__(*problem)
 
     def since(self, moment):
         """Seconds since the load had begun."""
@@ -162,7 +145,7 @@ def deploy(number):
 def measure_quiet():
     """The load, and nobody deploys."""
     say(f"Load without deploys for {QUIET} s")
-    with Load("quiet", "localhost") as load:
+    with Load("localhost") as load:
         time.sleep(QUIET)
     return load
 
@@ -171,7 +154,7 @@ def measure_deploys():
     """The load, and one deploy after the other; the memory is looked at during the last."""
     say(f"The same load, and {DEPLOYS} deploys")
     deploys = []
-    with Load("deploys", "localhost") as load, contextlib.ExitStack() as stack:
+    with Load("localhost") as load, contextlib.ExitStack() as stack:
         for number in range(1, DEPLOYS + 1):
             if number == DEPLOYS:
                 memory = stack.enter_context(Memory())
@@ -194,7 +177,7 @@ def measure_naive(offsets, seconds):
     for port in NAIVE:
         on_host(f"curl --silent --fail --retry 20 --retry-connrefused http://127.0.0.1:{port}/healthz")
     restarts = []
-    with Load("naive", "naive.example.test") as load:
+    with Load("naive.example.test") as load:
         for offset in offsets:
             rest(load.begun + offset)
             begin = time.time()

@@ -1,11 +1,9 @@
 """Fixtures of all scenarios: the running host, a client from outside, another run."""
 
 import base64
-import json
 import os
 import shlex
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import testinfra
 import yaml
 from analysis import problems
 from client import Client
+from clients.background import BackgroundLoad
 from load_app import App
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -120,24 +119,8 @@ def app(scenario, playbook, host):
     return App(scenario.name, playbook, host)
 
 
-class Load:
-    """The load client in the background, as a context: afterwards ``report`` is there."""
-
-    def __init__(self, https, authority, *words, host="localhost"):
-        self.command = [sys.executable, ROOT / "bench/load.py", "--until-eof", "--host", host]
-        self.command += ["--url", f"https://127.0.0.1:{https}", "--authority", authority, *words]
-
-    def __enter__(self):
-        self.process = subprocess.Popen(
-            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        assert self.process.stderr.readline().strip() == "started"
-        return self
-
-    def __exit__(self, *problem):
-        output, complaints = self.process.communicate()
-        assert self.process.returncode == 0, complaints
-        self.report = json.loads(output)
+class Load(BackgroundLoad):
+    """The load client on a site of the scenario."""
 
     def lost(self):
         """What failed or was wrong, as (kind, moment, reason); counts where that is too much."""
@@ -166,7 +149,8 @@ def load(container):
     _http, https = variables["test_host_ports"]
 
     def start(*words, host="localhost"):
-        return Load(https, str(ROOT / ".cache" / f"{name}-ca.crt"), *words, host=host)
+        where = ["--url", f"https://127.0.0.1:{https}", "--host", host]
+        return Load(*where, "--authority", ROOT / ".cache" / f"{name}-ca.crt", *words)
 
     return start
 

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 OLD = ROOT / ".cache/tornado-3.1.1"
 
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/tornado_app"), str(ROOT / "tests/app")]
+sys.path[:0] = [str(ROOT / path) for path in ("tests", "tests/tornado_app", "tests/app", "bench")]
 try:
     from ansible.plugins.loader import init_plugin_loader
 except ImportError:  # a host of the scenario "programs"

@@ -105,7 +105,7 @@ def test_the_app_gets_the_request_as_it_was_sent(www):
 def test_a_websocket_echoes_through_nginx_on_a_port_of_its_own(www):
     # Tornado compares Origin to Host: without the port in Host it would answer 403.
     host = "www.example.test"
-    origin = {"Origin": f"https://{host}:{www.ports['https']}"}
+    origin = [("Origin", f"https://{host}:{www.ports['https']}")]
     assert www.echo("/ws", ["one", "zwei ✓"], host=host, headers=origin) == ["one", "zwei ✓"]
 
 

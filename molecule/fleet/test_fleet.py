@@ -5,21 +5,16 @@ import threading
 import time
 
 import pytest
-from client import Client
-from visitor import READERS, ROOT, Visited
+from client import Client, Site
+from visitor import READERS, ROOT
 
 
-class Server(Visited):
+class Server(Site):
     """One of the hosts, through its own nginx and TLS."""
 
     def __init__(self, name, variables, host):
-        http, https = variables["test_host_ports"]
-        self.client = Client(http, https, str(ROOT / ".cache" / f"{name}-ca.crt"))
-        self.authority = f"localhost:{https}"
+        super().__init__(Client(*variables["test_host_ports"], str(ROOT / ".cache" / f"{name}-ca.crt")))
         self.host = host
-
-    def connect(self):
-        return self.client.connect("https", "localhost")
 
 
 @pytest.fixture(scope="module")

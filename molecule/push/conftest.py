@@ -6,10 +6,11 @@ import time
 import urllib.request
 
 import pytest
+from client import Site
 from ports import free_port
 from selenium import webdriver
 from selenium.webdriver.common.by import By
-from visitor import ROOT, Frames, Visited
+from visitor import ROOT, Frames
 
 SSH = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o IdentitiesOnly=yes"
 PICTURES = ROOT / ".cache/screenshots"
@@ -23,17 +24,6 @@ runuser --user visitor -- certutil -d sql:$home/.pki/nssdb -N --empty-password
 runuser --user visitor -- certutil -d sql:$home/.pki/nssdb -A -t C,, -n site < /etc/nginx/private-ca/ca.crt
 systemd-run --quiet --unit=visitor --uid=visitor --setenv=HOME=$home chromedriver --port=9515
 """
-
-
-class Site(Visited):
-    """One site of the host, through nginx and TLS."""
-
-    def __init__(self, client, name):
-        self.client, self.name = client, name
-        self.authority = f"{name}:{client.ports['https']}"
-
-    def connect(self):
-        return self.client.connect("https", self.name)
 
 
 @pytest.fixture(scope="session")

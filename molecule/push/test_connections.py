@@ -2,7 +2,7 @@
 
 import time
 
-from visitor import CLOSE, PING
+from clients.websocket import CLOSE, PING
 
 
 def test_a_silent_websocket_has_five_minutes(mute, long):

@@ -1,14 +1,12 @@
 """A visitor from outside, who follows no redirect, retries nothing and keeps no cache."""
 
-import asyncio
 import base64
 import http.client
 import socket
 import ssl
 from dataclasses import dataclass, field
 
-from tornado import httpclient, websocket
-from tornado.netutil import BlockingResolver, OverrideResolver
+from visitor import Frames, Visited
 
 
 @dataclass
@@ -72,19 +70,16 @@ class Client:
 
     def echo(self, path, messages, host="localhost", headers=()):
         """Open a WebSocket over TLS, send the messages, return what came back."""
+        socket = Frames(Site(self, host), path, headers)
+        return [socket.echo(message.encode())[1].decode() for message in messages]
 
-        async def talk():
-            resolver = OverrideResolver(resolver=BlockingResolver(), mapping={host: "127.0.0.1"})
-            url = f"wss://{host}:{self.ports['https']}{path}"
-            request = httpclient.HTTPRequest(
-                url, ssl_options=self.context(), headers=dict(headers), connect_timeout=10
-            )
-            connection = await websocket.websocket_connect(request, resolver=resolver)
-            answers = []
-            for message in messages:
-                await connection.write_message(message)
-                answers.append(await asyncio.wait_for(connection.read_message(), 10))
-            connection.close()
-            return answers
 
-        return asyncio.run(talk())
+class Site(Visited):
+    """One site of the host, through nginx and TLS."""
+
+    def __init__(self, client, name="localhost"):
+        self.client, self.name = client, name
+        self.authority = f"{name}:{client.ports['https']}"
+
+    def connect(self):
+        return self.client.connect("https", self.name)

@@ -8,7 +8,8 @@ import time
 import urllib.parse
 
 import pytest
-from visitor import CLOSE, READERS, TEXT, Frames
+from clients.websocket import CLOSE, TEXT
+from visitor import READERS, Frames
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -154,7 +155,6 @@ def test_a_crowd_that_vanishes_leaves_no_word_in_the_log(start):
         for number, one in enumerate(crowd):
             one.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             one.write(TEXT, b"x")
-            one.file.close()
             one.socket.close()
             if number % 25 == 0:
                 assert app.say(f"to who is left {number}")[0] == 201

@@ -15,8 +15,9 @@ import time
 
 import pytest
 import tornado
+from clients.websocket import PING, TEXT
 from port import ROOT, Port
-from visitor import PING, TEXT, Frames, Program, free_port
+from visitor import Frames, Program, free_port
 
 PAGE = ROOT / "docs/carry-forward.md"
 STEPS = ROOT / "tests/samples/carried"
@@ -76,7 +77,7 @@ def program(request, made):
 
 def chat(program, origin=None):
     """A WebSocket as a browser opens it, from a page of the program itself or of another site."""
-    return Frames(program, "/chat", f"Origin: {origin or f'http://{program.authority}'}\r\n")
+    return Frames(program, "/chat", [("Origin", origin or f"http://{program.authority}")])
 
 
 def frame(frames, wanted):

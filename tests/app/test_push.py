@@ -10,7 +10,8 @@ import threading
 import time
 
 import pytest
-from visitor import BINARY, PING, PONG, READERS, TEXT, Frames
+from clients.websocket import BINARY, PING, PONG, TEXT
+from visitor import READERS, Frames
 
 PAGES = pytest.mark.parametrize("transport", READERS)
 
@@ -141,7 +142,6 @@ def test_who_stays_is_asked_for_though_a_crowd_has_left(start):
     quiet = Frames(app)
     time.sleep(1.2)
     for one in crowd:
-        one.file.close()
         one.socket.close()
     # Silent for a twelfth of it, and looked at within two rounds of a thirtieth.
     quiet.socket.settimeout(2.5 + 2 + 1)
@@ -150,12 +150,12 @@ def test_who_stays_is_asked_for_though_a_crowd_has_left(start):
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "http://127.0.0.1:1", "null", "http://127.0.0.1"])
 def test_pages_of_other_sites_open_no_websocket_and_write_nothing(app, origin):
-    assert Frames(app, headers=f"Origin: {origin}\r\n").status == 403
+    assert Frames(app, headers=[("Origin", origin)]).status == 403
     status, answer = app.say("from elsewhere", Origin=origin)
     assert status == 403
     assert "own page" in answer["refused"]
     own = f"http://127.0.0.1:{app.port}"
-    assert Frames(app, headers=f"Origin: {own}\r\n").status == 101
+    assert Frames(app, headers=[("Origin", own)]).status == 101
     assert app.say("from here", Origin=own)[0] == 201
 
 
@@ -221,7 +221,6 @@ def test_it_is_not_ready_while_it_ends(start):
     answer = connection.getresponse()
     assert (answer.status, answer.read()) == (503, b"draining\n")
     keeps.socket.close()
-    keeps.file.close()
 
 
 def test_what_blocks_holds_up_its_own_port_and_a_thread_does_not(start):

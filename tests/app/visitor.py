@@ -1,15 +1,12 @@
 """The app as a process, and those who visit it: standard library only."""
 
-import base64
 import contextlib
-import hashlib
 import http.client
 import json
 import os
 import queue
 import signal
 import socket
-import struct
 import subprocess
 import tempfile
 import threading
@@ -17,10 +14,10 @@ import time
 import urllib.parse
 from pathlib import Path
 
+from clients.websocket import ACCEPTED, CLOSE, PING, TEXT, close_code, first_frame, frame, handshake
 from ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10  # opcodes of RFC 6455
 
 
 class Visited:
@@ -189,7 +186,7 @@ class Socket(Reader):
             if opcode == TEXT:
                 self.told(json.loads(content))
             elif opcode == CLOSE:
-                self.code = struct.unpack(">H", content[:2])[0] if content else None
+                self.code = close_code(content) if content else None
                 self.frames.write(CLOSE, content)
                 self.frames.socket.shutdown(socket.SHUT_RDWR)
                 return
@@ -201,48 +198,33 @@ READERS = {"ws": Socket, "events": Events, "poll": Poll}
 class Frames:
     """A WebSocket, frame by frame: it answers nothing by itself."""
 
-    def __init__(self, visited, target="/ws", headers=""):
-        self.socket = visited.connect()
+    def __init__(self, visited, target="/ws", headers=()):
+        self.socket, self.heard = visited.connect(), b""
         self.socket.settimeout(60)
-        key = base64.b64encode(os.urandom(16)).decode()
-        lines = [
-            f"GET {target} HTTP/1.1",
-            f"Host: {visited.authority}",
-            "Upgrade: websocket",
-            "Connection: Upgrade",
-            f"Sec-WebSocket-Key: {key}",
-            "Sec-WebSocket-Version: 13",
-        ]
-        self.socket.sendall(("\r\n".join(lines) + f"\r\n{headers}\r\n").encode())
-        self.file = self.socket.makefile("rb")
-        self.status = int(self.file.readline().split()[1])
-        answered = dict(
-            line.decode().lower().split(": ", 1) for line in iter(lambda: self.file.readline().strip(), b"")
-        )
+        self.socket.sendall(handshake(visited.authority, target, headers))
+        while b"\r\n\r\n" not in self.heard:
+            self.hear()
+        head, _end, self.heard = self.heard.partition(b"\r\n\r\n")
+        self.status = int(head.split()[1])
         if self.status == 101:
-            accepted = hashlib.sha1(key.encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
-            assert answered["sec-websocket-accept"] == base64.b64encode(accepted).decode().lower()
+            assert ACCEPTED.encode() in head
+
+    def hear(self):
+        """Wait for more of what the server says; OSError where nothing comes any more."""
+        data = self.socket.recv(65536)
+        if not data:
+            raise ConnectionError("ended")
+        self.heard += data
 
     def write(self, opcode, content=b"", final=True):
-        mask, length, first = os.urandom(4), len(content), opcode | (0x80 if final else 0)
-        if length < 126:
-            head = struct.pack(">BB", first, 0x80 | length)
-        elif length < 65536:
-            head = struct.pack(">BBH", first, 0x80 | 126, length)
-        else:
-            head = struct.pack(">BBQ", first, 0x80 | 127, length)
-        masked = bytes(byte ^ mask[number % 4] for number, byte in enumerate(content))
-        self.socket.sendall(head + mask + masked)
+        self.socket.sendall(frame(opcode, content, final))
 
     def read(self):
         """Opcode and content of the next frame; OSError where there is none any more."""
-        head = self.file.read(2)
-        if len(head) < 2:
-            raise ConnectionError("ended")
-        length = head[1] & 127
-        if length > 125:
-            length = int.from_bytes(self.file.read(2 if length == 126 else 8), "big")
-        return head[0] & 15, self.file.read(length)
+        while not (found := first_frame(self.heard)):
+            self.hear()
+        opcode, _final, content, self.heard = found
+        return opcode, content
 
     def echo(self, content, opcode=TEXT):
         """Send it; what comes back."""
@@ -258,6 +240,6 @@ class Frames:
         with contextlib.suppress(OSError):
             while True:
                 opcode, content = self.read()
-                if opcode == CLOSE and len(content) >= 2:
-                    code = struct.unpack(">H", content[:2])[0]
+                if opcode == CLOSE and content:
+                    code = close_code(content)
         return code

@@ -63,10 +63,10 @@ def test_a_crowd_that_does_not_get_in_is_not_held(app):
     assert sum(found["reasons"].values()) == 10
 
 
-@pytest.mark.parametrize("kept", [[], ["--kept"]])
-def test_a_probe_counts_all_that_it_asks(app, kept):
+@pytest.mark.parametrize("words", [[], ["--keep-alive"]])
+def test_a_probe_counts_all_that_it_asks(app, words):
     command = [sys.executable, ROOT / "bench/probe.py", "--url", f"http://127.0.0.1:{app.port}/"]
-    words = ["--host", "localhost", "--rate", "50", "--seconds", "1", *kept]
+    words = ["--host", "localhost", "--rate", "50", "--seconds", "1", *words]
     found = json.loads(subprocess.run([*command, *words], capture_output=True, check=True).stdout)
     assert (found["asked"], found["bad"], found["apart"]) == (50, 0, 0)
     assert 0 < found["p50"] <= found["p99"] <= found["max"]

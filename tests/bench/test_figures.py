@@ -1,16 +1,13 @@
 """How figures are taken, written down and drawn."""
 
 import json
-import sys
 import xml.etree.ElementTree
 
-import pytest
-from visitor import ROOT
-
-sys.path.insert(0, str(ROOT / "bench"))
 import bars
 import lab
+import pytest
 import tutorial
+from visitor import ROOT
 
 
 def test_whatever_else_the_machine_does_meets_all_ways():

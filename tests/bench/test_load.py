@@ -3,22 +3,20 @@
 import asyncio
 import itertools
 import json
-import runpy
 import subprocess
 import sys
 import time
-import urllib.request
 import xml.etree.ElementTree as ElementTree
 from contextlib import closing, suppress
 
+import load
 import pytest
 from ports import free_port
-from rendering import ROOT
+from visitor import ROOT, Program
 
 LOAD = ROOT / "bench/load.py"
 CHART = ROOT / "bench/chart.py"
 SERVER = ROOT / "tests/samples/load/server.py"
-load = runpy.run_path(str(LOAD))
 NOTHING = ["--rate=0", "--new=0", "--slow-posts=0", "--download=0", "--websockets=0", "--polls=0"]
 LITTLE = [
     "--rate=50",
@@ -40,17 +38,9 @@ def command(port, *words):
 
 @pytest.fixture
 def server():
-    """The program that the scenarios deploy, by hand; its process and its port."""
-    port = free_port()
-    process = subprocess.Popen([sys.executable, SERVER, f"--port={port}", "--logging=error"])
-    for _attempt in range(100):
-        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz") as answer:
-            assert answer.read() == b"ok"
-            break
-        time.sleep(0.1)
-    yield process, port
-    process.kill()
-    process.wait()
+    """The program that the scenarios deploy, by hand."""
+    with Program([sys.executable, str(SERVER), "--port={port}", "--logging=error"], None) as program:
+        yield program
 
 
 def against(serve, *words):
@@ -59,7 +49,7 @@ def against(serve, *words):
     In this process: there are many of them, and a start of Python each would take the longest.
     """
     port = free_port()
-    options = load["arguments"](command(port, *NOTHING, *words)[2:])
+    options = load.arguments(command(port, *NOTHING, *words)[2:])
 
     async def connection(reader, writer):
         # From Python 3.12 on, the server's end waits until all of them are closed.
@@ -68,7 +58,7 @@ def against(serve, *words):
 
     async def run():
         async with await asyncio.start_server(connection, "127.0.0.1", port):
-            return await load["measure"](options, load["target_of"](options))
+            return await load.measure(options, load.target_of(options))
 
     return json.loads(json.dumps(asyncio.run(run())))
 
@@ -112,8 +102,9 @@ def only(report, kind):
 
 
 def test_a_server_that_does_all_right_has_nothing_failed(server):
-    _process, port = server
-    run = subprocess.run(command(port, *LITTLE, "--seconds=2"), capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        command(server.port, *LITTLE, "--seconds=2"), capture_output=True, text=True, check=True
+    )
     assert run.stderr == "started\n"
     report = json.loads(run.stdout)
     assert (report["failed"], report["wrong"], report["idle_closed"]) == (0, 0, 0)
@@ -127,13 +118,12 @@ def test_a_server_that_does_all_right_has_nothing_failed(server):
 
 
 def test_a_server_that_dies_has_failed_whoever_was_waiting(server, tmp_path):
-    process, port = server
     file = tmp_path / "report.json"
-    words = command(port, *LITTLE, "--slow-seconds=5", "--until-eof", "--grace=3", f"--report={file}")
+    words = command(server.port, *LITTLE, "--slow-seconds=5", "--until-eof", "--grace=3", f"--report={file}")
     client = subprocess.Popen(words, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
     assert client.stderr.readline() == b"started\n"
     time.sleep(0.7)
-    process.kill()
+    server.process.kill()
     killed = time.time()
     time.sleep(0.5)
     client.stdin.close()
