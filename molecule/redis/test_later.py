@@ -35,7 +35,7 @@ REFUSED = {
         {"redis_server_addresses": ["fd00::1%a\nport 1"]},
         "is no loopback or private address.",
     ),
-    "nowhere": ({"redis_server_addresses": []}, "redis_server_addresses: an empty list won't do. Give at"),
+    "nowhere": ({"redis_server_addresses": []}, "redis_server_addresses: an empty list is invalid. Give at"),
     "an amount that is none": (
         {"redis_server_memory_max": "much"},
         "redis_server_memory_max: 'much' is no amount. Write a number and K, M, G or T, as 256M.",
@@ -46,15 +46,15 @@ REFUSED = {
     ),
     "Redis's user for everybody": (
         {"redis_server_users": [{**CHAT, "name": "default"}]},
-        "redis_server_users: 'default' can't be the name of a user. Take up to 32 small letters",
+        "redis_server_users: 'default' is no valid name of a user. Use up to 32 lowercase letters",
     ),
     "a name that would break out of the file of users": (
         {"redis_server_users": [{**CHAT, "name": "chat on nopass"}]},
-        "redis_server_users: 'chat on nopass' can't be the name of a user.",
+        "redis_server_users: 'chat on nopass' is no valid name of a user.",
     ),
     "the role's own user": (
         {"redis_server_users": [{**CHAT, "name": "tornadoes"}]},
-        "redis_server_users: 'tornadoes' can't be the name of a user.",
+        "redis_server_users: 'tornadoes' is no valid name of a user.",
     ),
     "a short password": (
         {"redis_server_users": [{**CHAT, "password": "of-the-chat-ses"}]},
@@ -62,11 +62,11 @@ REFUSED = {
     ),
     "a key that would break out": (
         {"redis_server_users": [{**CHAT, "keys": ["chat:* +@all"]}]},
-        "redis_server_users: 'chat:* +@all' won't do. Give keys without spaces, quotes and",
+        "redis_server_users: 'chat:* +@all' is invalid. Give keys without spaces, quotes and",
     ),
     "a password among the commands": (
         {"redis_server_users": [{**CHAT, "commands": ["nopass"]}]},
-        "redis_server_users: 'nopass' won't do.",
+        "redis_server_users: 'nopass' is invalid.",
     ),
     "a misspelt variable": (
         {"redis_server_address": "127.0.0.1"},

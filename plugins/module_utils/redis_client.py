@@ -6,19 +6,18 @@ The hosts have no client library of Redis, and these few commands are no reason 
 import socket
 
 OWN = "tornadoes"  # the role's own user
-PATIENCE = 15  # seconds, for a Redis that is not busy reading its data
+TIMEOUT = 15  # seconds, for a Redis that is not busy reading its data
 
 
 class Connection:
     """A connection to a Redis over its socket, as the role's own user.
 
-    Redis's word for no is an OSError here, since it leaves as much to hope for as no
-    connection at all.
+    An error of Redis is an OSError here: it leaves as much to hope for as no connection at all.
     """
 
     def __init__(self, path, password):
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(PATIENCE)
+        self.socket.settimeout(TIMEOUT)
         try:
             self.socket.connect(path)
             self.stream = self.socket.makefile("rb")

@@ -25,6 +25,9 @@ WANTED = {
 
 # A variable or key that was, to the one that it is now, or to a sentence that says what to do.
 RENAMED = {
+    "nginx_proxy_acme.challenge_port": "An ACME server asks port 80. Remove the line.",
+    "nginx_proxy_error_log": "nginx writes its errors to /var/log/nginx/error.log. Remove the line.",
+    "nginx_proxy_user": "nginx runs as www-data, as Debian sets it up. Remove the line.",
     "tornado_app_apps.release": "Give playbooks/rollback.yml -e tornado_app_release=ID. Remove the line.",
 }
 

@@ -1,7 +1,9 @@
-"""What the values of the role redis_server may be. A password is in no sentence."""
+"""What redis_server runs with, and what the values of its variables may be. A password is in no sentence."""
 
+import hashlib
 import ipaddress
 import re
+from dataclasses import dataclass, field
 
 from .values import address, filled, listed, port, quoted, twice
 
@@ -31,32 +33,79 @@ def private(text):
     return found is not None and any(found in one for one in PRIVATE)
 
 
+@dataclass(frozen=True)
+class User:
+    """One of redis_server_users. keys: patterns of its keys and channels; empty for its name and :*."""
+
+    name: str
+    password: str = field(repr=False)
+    keys: list[str]
+    commands: list[str]
+
+    @classmethod
+    def by(cls, options, entry):
+        """What an entry of the list says. options: of the entries, with their defaults."""
+        found = filled(options, entry)
+        return cls(found["name"], str(found["password"]), found["keys"], found["commands"])
+
+    def for_host(self):
+        """What the host gets: the password's SHA-256 in its place."""
+        digest = hashlib.sha256(self.password.encode()).hexdigest()
+        keys = self.keys or [f"{self.name}:*"]
+        return {"name": self.name, "hash": digest, "keys": keys, "commands": self.commands}
+
+
+def users(options, entries):
+    """The Users that redis_server_users lists. options: of the role."""
+    return [User.by(options["redis_server_users"]["options"], one) for one in entries]
+
+
+@dataclass(frozen=True)
+class Redis:
+    """What the role's variables say. memory_max: as written, 256M."""
+
+    present: bool
+    addresses: list[str]
+    port: int
+    users: list[User]
+    memory_max: str
+
+    @classmethod
+    def by(cls, options, variables):
+        """What variables say, name to value. options: of the role."""
+        given = {name.removeprefix("redis_server_"): value for name, value in variables.items()}
+        return cls(
+            present=given["state"] == "present",
+            addresses=given["addresses"],
+            port=given["port"],
+            users=users(options, given["users"]),
+            memory_max=given["memory_max"],
+        )
+
+
 class Inputs:
     """variables: name to value. run: what is known of the run, see the action C(inputs)."""
 
     def __init__(self, variables, run):
-        self.variables, self.run = variables, run
-        options = run.options["redis_server_users"]["options"]
-        self.users = [filled(options, one) for one in variables["redis_server_users"]]
-        self.present = variables["redis_server_state"] == "present"
+        self.redis, self.run = Redis.by(run.options, variables), run
 
     def refusals(self):
-        """A sentence for each value that can't be meant."""
-        number, memory = self.variables["redis_server_port"], self.variables["redis_server_memory_max"]
-        if not port(number):
-            yield f"redis_server_port: {number} is no TCP port. Allowed are 1 to 65535."
-        yield from self.about_addresses(self.variables["redis_server_addresses"])
-        if not MEMORY.fullmatch(memory):
+        """A sentence for each invalid value."""
+        if not port(self.redis.port):
+            yield f"redis_server_port: {self.redis.port} is no TCP port. Allowed are 1 to 65535."
+        yield from self.about_addresses(self.redis.addresses)
+        if not MEMORY.fullmatch(self.redis.memory_max):
             yield (
-                f"redis_server_memory_max: '{memory}' is no amount. Write a number and K, M, G or T, as 256M."
+                f"redis_server_memory_max: '{self.redis.memory_max}' is no amount. "
+                "Write a number and K, M, G or T, as 256M."
             )
-        yield from self.about_users()
+        yield from self.about_users(self.redis.users)
 
     def about_addresses(self, addresses):
-        """Where Redis shall listen."""
+        """Where Redis must listen."""
         if not addresses or twice(addresses):
             yield (
-                f"redis_server_addresses: {listed(addresses) or 'an empty list'} won't do. "
+                f"redis_server_addresses: {listed(addresses) or 'an empty list'} is invalid. "
                 "Give at least one address, and each of them once."
             )
         bad = [one for one in addresses if not private(one)]
@@ -66,38 +115,38 @@ class Inputs:
                 "127.0.0.0/8, 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10, ::1 and fc00::/7."
             )
 
-    def about_users(self):
-        """Who may come in."""
-        names = [one["name"] for one in self.users]
+    def about_users(self, users):
+        """Who may connect."""
+        names = [one.name for one in users]
         bad = [name for name in names if name in RESERVED or not NAME.fullmatch(name)]
         if bad:
             yield (
-                f"redis_server_users: {quoted(bad)} can't be the name of a user. Take up to 32 small letters, "
-                "digits, - and _, but not default (Redis's word for who gives no name) nor tornadoes."
+                f"redis_server_users: {quoted(bad)} is no valid name of a user. Use up to 32 lowercase letters, "
+                "digits, - and _, but neither default (Redis's user for clients that give no name) nor tornadoes."
             )
         if twice(names):
             yield f"redis_server_users: a name is given twice ({listed(names)}). Each user has its own."
-        short = [one["name"] for one in self.users if len(str(one["password"])) < SHORTEST]
+        short = [one.name for one in users if len(one.password) < SHORTEST]
         if short:
             yield (
                 f"redis_server_users: the password of {listed(short)} is too short. Give at least "
                 f"{SHORTEST} characters."
             )
-        bad = [key for one in self.users for key in one["keys"] if not KEY.fullmatch(key)]
-        bad += [word for one in self.users for word in one["commands"] if not COMMAND.fullmatch(word)]
+        bad = [key for one in users for key in one.keys if not KEY.fullmatch(key)]
+        bad += [word for one in users for word in one.commands if not COMMAND.fullmatch(word)]
         if bad:
             yield (
-                f"redis_server_users: {quoted(bad)} won't do. Give keys without spaces, quotes and backslashes "
-                "(chat:*), and commands in small letters behind + or - (+get, +@read)."
+                f"redis_server_users: {quoted(bad)} is invalid. Give keys without spaces, quotes and backslashes "
+                "(chat:*), and commands in lowercase behind + or - (+get, +@read)."
             )
 
     def questions(self):
         """What the host is asked, for the module C(look)."""
-        addresses = [one for one in self.variables["redis_server_addresses"] if private(one)]
+        addresses = [one for one in self.redis.addresses if private(one)]
         return {"ports": self.listens(), "addresses": addresses, "packages": ["redis-server"]}
 
     def answers(self, found):
-        """A sentence for each value that can't be had on the host."""
+        """A sentence for each value that the host can't have."""
         ours = re.compile(r"redis(-server)?(@.*)?\.service")
         bad = [
             f"{number} is listened on by {who}"
@@ -112,5 +161,4 @@ class Inputs:
 
     def listens(self):
         """The ports that it will listen on."""
-        number = self.variables["redis_server_port"]
-        return [int(number)] if self.present and port(number) else []
+        return [int(self.redis.port)] if self.redis.present and port(self.redis.port) else []

@@ -1,14 +1,15 @@
-"""The parts of the module redis_server_configuration that need no host."""
+"""What becomes of the role's variables and files, as far as it needs no host."""
 
 import hashlib
 import re
+from dataclasses import replace
 
 import pytest
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils import redis_configuration as configuration
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils import redis_host
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils import redis_users as users
-from ansible_collections.tornadoes.tornadoes.plugins.modules import (
-    redis_server_configuration as configuration,
-)
-from rendering import evaluate, render
+from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils import redis_server
+from rendering import load, render
 
 CHAT = {"name": "chat", "hash": "a" * 64, "keys": ["chat:*"], "commands": ["+@read"]}
 PASSWORD = "of the role's own user"
@@ -20,13 +21,13 @@ def rendered(**given):
 
 
 def test_a_configuration_is_read_as_redis_says_it():
-    text, origins = configuration.separated(rendered(redis_server_memory_max="1M"))
+    text, variables = configuration.separated(rendered(redis_server_memory_max="1M"))
     assert "#=" not in text
     found = configuration.directives(text)
     assert found["bind"] == "127.0.0.1"
     assert found["maxmemory"] == "1048576"
     assert found["save"] == found["logfile"] == ""
-    assert origins["maxmemory 1048576"] == "redis_server_memory_max"
+    assert variables["maxmemory 1048576"] == "redis_server_memory_max"
 
 
 def test_nothing_that_was_accepted_is_dropped():
@@ -83,7 +84,7 @@ def test_a_password_that_somebody_wrote_by_hand_is_not_shown():
 
 
 WANTED = {"port": "6379", "maxmemory": "1"}
-RUNS = {"runs": True, "since": 2e9}
+RUNS = redis_host.Unit(runs=True, pid="1", restarts="0", since=2e9, enabled=True)
 
 
 @pytest.mark.parametrize(
@@ -96,18 +97,18 @@ RUNS = {"runs": True, "since": 2e9}
         ({**WANTED, "port": "1", "maxmemory": "2"}, "b", RUNS, ["restart"]),
         ({"maxmemory": "1"}, "a", RUNS, ["restart"]),
         (None, "", RUNS, ["restart"]),
-        (None, "", {**RUNS, "runs": False}, ["start"]),
+        (None, "", replace(RUNS, runs=False), ["start"]),
         # Since before its drop-in was written.
-        (WANTED, "a", {**RUNS, "since": 1e9}, ["restart"]),
+        (WANTED, "a", replace(RUNS, since=1e9), ["restart"]),
     ],
 )
 def test_redis_restarts_only_for_what_it_can_not_take_over(
     monkeypatch, tmp_path, directives, digest, now, steps
 ):
-    monkeypatch.setattr(configuration, "DROP_IN", str(tmp_path / "drop-in"))
+    monkeypatch.setattr(redis_host, "DROP_IN", str(tmp_path / "drop-in"))
     (tmp_path / "drop-in").write_text("")
-    found = directives and {"directives": directives, "digest": digest}
-    assert configuration.owed(found, WANTED, "a", now) == steps
+    found = directives and redis_host.Running(directives, digest, memory=0, loading=False)
+    assert redis_host.pending(redis_host.Wanted(WANTED, "a"), found, now) == steps
 
 
 @pytest.mark.parametrize(
@@ -135,20 +136,16 @@ def test_redis_restarts_only_for_what_it_can_not_take_over(
     ],
 )
 def test_what_redis_complains_of_is_told(output, reason):
-    assert configuration.explained(output, {"port 99999": "redis_server_port"}) == reason
+    assert configuration.complaint(output, {"port 99999": "redis_server_port"}) == reason
 
 
 def test_the_host_gets_a_hash_in_the_place_of_a_password():
-    users = evaluate(
-        "redis_server",
-        "__redis_server_users",
-        redis_server_users=[{"name": "chat", "password": "of-the-chat-sesame"}],
-    )
-    assert users == [
-        {
-            "name": "chat",
-            "hash": hashlib.sha256(b"of-the-chat-sesame").hexdigest(),
-            "keys": ["chat:*"],
-            "commands": evaluate("redis_server", "__redis_server_user_options.commands.default"),
-        }
-    ]
+    options = load("roles/redis_server/meta/argument_specs.yml")["argument_specs"]["variables"]["options"]
+    [user] = redis_server.users(options, [{"name": "chat", "password": "of-the-chat-sesame"}])
+    assert "sesame" not in repr(user)
+    assert user.for_host() == {
+        "name": "chat",
+        "hash": hashlib.sha256(b"of-the-chat-sesame").hexdigest(),
+        "keys": ["chat:*"],
+        "commands": options["redis_server_users"]["options"]["commands"]["default"],
+    }
