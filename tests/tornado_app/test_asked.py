@@ -4,10 +4,10 @@ import os
 import socket
 
 import pytest
-from ansible_collections.tornadoes.tornadoes.plugins.filter import nginx_proxy
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils import listeners
 from ansible_collections.tornadoes.tornadoes.plugins.modules.look import what
 from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils import tornado_app
+from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils.nginx_proxy_description import open_rules
 
 
 @pytest.mark.parametrize(
@@ -104,4 +104,4 @@ def test_all_folders_above_are_looked_at():
     ],
 )
 def test_a_rule_that_guards_nothing_is_named(rules, open_ones):
-    assert nginx_proxy.nginx_proxy_open_rules({"access": rules}) == open_ones
+    assert open_rules({"names": ["www.example.org"], "access": rules}) == open_ones
