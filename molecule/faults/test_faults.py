@@ -54,7 +54,7 @@ def test_an_instance_that_hangs_is_replaced_and_the_others_go_on(host, load, run
 def test_a_second_deploy_is_told_who_was_first(app, deploy):
     app.write()
     first = deploy()
-    assert first.until("Pack source and settings")
+    assert first.until("Build the release from source and settings")
     code, output = deploy().end()
     assert code == 2
     assert f"(pid {first.process.pid}), since 20" in output
@@ -63,7 +63,7 @@ def test_a_second_deploy_is_told_who_was_first(app, deploy):
 
 # One moment of each phase of a deploy; script/test --all takes every task there is.
 PHASES = [
-    "Pack source and settings",
+    "Build the release from source and settings",
     "Unpack code and settings",
     "Compile the code",
     "Swap the ports to the release",

@@ -1,4 +1,4 @@
-"""What a program that somebody else has taken over can do to its keeper, and to who asks that."""
+"""What a program that an attacker has taken over can do to its keeper, and to its clients."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from hostile_app import CONTROL, PORTS
 
 @pytest.fixture
 def told_the_truth(eventually, hostile, host):
-    """Afterwards the keepers are who they were, and what root is told of them is true."""
+    """Afterwards the keepers are the same processes, and what they tell root is true."""
     keepers = hostile.keepers()
     assert 0 not in keepers.values()
     current = host.check_output("basename $(readlink /srv/hostile/current)")

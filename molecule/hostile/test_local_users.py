@@ -1,4 +1,4 @@
-"""What another user of the host, who has nothing to do with the apps, can do to them and learn of them."""
+"""What another user of the host, who has nothing to do with the apps, can do to them and learn about them."""
 
 from hostile_app import PORTS
 

@@ -1,4 +1,4 @@
-"""An app that shall be absent is gone, whatever its program has done against that."""
+"""An absent app is removed, whatever its program has done against that."""
 
 import pytest
 from hostile_app import CONTROL, PORTS

@@ -1,4 +1,4 @@
-"""What is no code changes as code does: units behind the kept socket, ports with nginx's help."""
+"""Settings change as code does: units behind the open socket, ports with the help of nginx."""
 
 import itertools
 import json
@@ -8,7 +8,7 @@ PORTS = ("8000", "8001", "8002", "8003")
 CALM = ["--download", "0", "--polls", "0"]
 
 
-def test_changed_units_restart_port_by_port_behind_the_kept_socket(app, host, load):
+def test_changed_units_restart_port_by_port_behind_the_open_socket(app, host, load):
     def keepers():
         return host.check_output("pgrep --full 'keeper.py serve 800'").split()
 

@@ -1,4 +1,4 @@
-"""What a source may do: to the host while it is built, to other accounts, to whoever looks on."""
+"""What a source may do: to the host while it is built, to other accounts, to a terminal that shows it."""
 
 import json
 import os

@@ -3,8 +3,8 @@
 The lock is a flock(2) on the host, held by a small process there as long as somebody
 reads what it writes. The reader is a child of this run that outlives its task: it ends
 with ansible-playbook, however that ends, and its ssh client or shell with it. Nothing
-needs to clean up, and that ssh's masters live on for minutes doesn't matter. A lock that is given
-back is free within some tenths of a second; who wants it meanwhile waits longer than that.
+needs to clean up, and that ssh's masters live on for minutes doesn't matter. A released lock
+is free within some tenths of a second; a run that wants it meanwhile waits longer than that.
 
 With the lock comes what the host has of the app: nobody else changes it from here on.
 """
@@ -27,8 +27,8 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-START = 30  # seconds that the lock's process may take to start
-STEP = 600  # seconds to wait for a step of a dead run that still runs on the host
+START_TIMEOUT = 30  # seconds that the lock's process may take to start
+STEP_TIMEOUT = 600  # seconds for a step of a dead run that still runs on the host
 
 
 def text_of(name):
@@ -71,8 +71,8 @@ while True:
     beat()
 """
 
-# What the lock says while somebody holds it. A shared lock disturbs no other who asks; one
-# who wants to hold it tries again.
+# What the lock says while a run holds it. Shared locks do not disturb each other; a run that
+# wants to hold it tries again.
 ASK = f"""{OPEN}
 import fcntl, json, os, sys, time
 path, token = sys.argv[1:3]
@@ -92,14 +92,14 @@ def waited():
     return time.time() - begun
 """
 
-# Waits until it is ours. Another's it is after a while only: a dead run's takes a second to go.
+# Waits until it is ours. Only after a while is it another run's: that of a dead run takes a second to go.
 TAKEN = f"""{ASK}
 while True:
     found = ask()
     if found.get("token") == token:
-        if found["held"] or waited() > {STEP}:
+        if found["held"] or waited() > {STEP_TIMEOUT}:
             break
-    elif waited() > (1.5 if found.get("token") else {START}):
+    elif waited() > (1.5 if found.get("token") else {START_TIMEOUT}):
         break
     time.sleep(0.1)
 print(json.dumps(found))
@@ -107,7 +107,7 @@ if found.get("token") != token or not found["held"]:
     sys.exit()
 """
 
-# Says what the host has of the app that is the last word.
+# Prints the status of the app that the last word names.
 STATUS = f"""
 import json, sys
 names = dict(__name__="host")
@@ -168,14 +168,14 @@ class ActionModule(ActionBase):
         if found.get("token") == token:
             return (
                 f"{self.app}: a step of a run that was killed has been running on {self.host} for"
-                f" {STEP} s. Look there for who holds {self.path}.step."
+                f" {STEP_TIMEOUT} s. Look there for who holds {self.path}.step."
             )
         if found.get("token"):
             return (
                 f"{self.app}: another run is changing this app on {self.host}: {found['who']},"
                 f" since {found['since']}. Try again when it has ended."
             )
-        return f"{self.app}: {self.path}.lock could not be taken on {self.host} within {START} s."
+        return f"{self.app}: {self.path}.lock could not be taken on {self.host} within {START_TIMEOUT} s."
 
     def release(self):
         """Give back what this run has taken."""

@@ -1,8 +1,7 @@
-"""Unpack an archive that anybody may have made: nothing of it lands outside of its folder.
+"""Unpack an untrusted archive: nothing of it lands outside of its folder.
 
 Members are checked here, since Debian 12's first Pythons have no filter of their own. Links are
-made last, so that no member is written through one; whether they lead out is the business of
-whoever reads the folder. Standard library only.
+made last, so that no member is written through one; tree.py checks where they lead. Standard library only.
 """
 
 import bz2
@@ -122,7 +121,7 @@ def unpack(archive, folder):
 
 
 def unpack_tar(packed, target):
-    """Members of a tar file, one after the other; none of them is kept."""
+    """Members of a tar file, one after the other; none of them stays in memory."""
     for member in packed:
         path = target.count(member.name, member.size if member.isreg() else 0)
         if member.isdir():

@@ -24,7 +24,7 @@ PROPERTIES = (
     "Id,ActiveState,MainPID,NeedDaemonReload,NRestarts,FragmentPath,ActiveEnterTimestamp,UnitFileState,"
     "Environment"
 )
-ANSWER = 5.0  # seconds that a keeper may take to say what it runs
+ANSWER_TIMEOUT = 5.0  # seconds that a keeper may take to report its status
 
 
 def show(units):
@@ -54,10 +54,10 @@ def workers(name, port="*"):
     return [line.split()[0] for line in text.splitlines() if line.strip()]
 
 
-def connect(name, port, patience=ANSWER):
+def connect(name, port, timeout=ANSWER_TIMEOUT):
     """A connection to the keeper of a port. OSError: there is none."""
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    channel.settimeout(patience)
+    channel.settimeout(timeout)
     channel.connect(f"/run/tornado-{name}/{port}.sock")
     credentials = channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     unit = f"tornado-{name}@{port}.service"

@@ -11,7 +11,7 @@ def resolve(root, path):
     """Where a path below a folder leads: a path below the same folder, none of it a link.
 
     Refusal: it leaves the folder, or goes in a circle. What does not exist is taken as it is
-    named, so whoever uses the answer still has to look.
+    named, so the caller still has to check.
     """
     ahead, behind, hops = path.split("/")[::-1], [], 0
     while ahead:

@@ -1,4 +1,4 @@
-"""Who listens on some ports of a host: the units' names, as systemd has them."""
+"""The units that listen on some ports of a host."""
 
 import contextlib
 import ipaddress

@@ -1,4 +1,4 @@
-"""Files in /run that runs lock, for root alone: whoever can open one can hold it. Standard library only."""
+"""Files in /run that runs lock, for root alone: who can open one can hold it. Standard library only."""
 
 import contextlib
 import fcntl
@@ -19,7 +19,7 @@ def open_lock(path):
             os.close(file)
             raise OSError(f"{path} is not root's own file. Remove it.")
         os.fchmod(file, 0o600)
-        # Asked twice: whoever ends just now is no stranger.
+        # Asked twice: a process that is just ending is no stranger.
         if not (held_by_a_stranger(status) and held_by_a_stranger(status)):
             return os.fdopen(file, "r+", encoding="utf-8")
         os.close(file)

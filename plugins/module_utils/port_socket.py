@@ -13,9 +13,9 @@ import sys
 
 BACKLOG = 4096  # as in the socket unit
 LONGEST = 256  # bytes of one option
-# What no program sets for its own good, by level, with the numbers of <asm-generic/socket.h>, <linux/in.h>
-# and <linux/tcp.h>. Not all there are: a program that likes TCP_NODELAY or SO_KEEPALIVE sets it again in
-# each release, and a socket that is opened anew for that would cost requests at each deploy.
+# Options that no program sets for its own good, by level, with the numbers of <asm-generic/socket.h>,
+# <linux/in.h> and <linux/tcp.h>. Not all there are: a program that likes TCP_NODELAY or SO_KEEPALIVE sets
+# it again in each release, and opening a new socket for that would cost requests at each deploy.
 OPTIONS = {
     socket.SOL_SOCKET: (5, 7, 8, 13, 18, 25, 26, 30, 36, 44, 47),
     socket.IPPROTO_IP: (2, 21),
@@ -52,7 +52,7 @@ def larger(one, other):
 
 
 def belongs(pid, unit, port):
-    """Whether a process is in the units of an app's port, whoever has started it."""
+    """Whether a process is in the units of an app's port, no matter what has started it."""
     units = rf"/system\.slice/(.*/)?{re.escape(unit)}(-worker@{port}-[^/]*|@{port})\.service$"
     with contextlib.suppress(OSError), open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
         lines = file.read().splitlines()
@@ -73,7 +73,7 @@ def descriptors(pid):
 def holders(listener, unit, port, ours):
     """Who has a socket that is for systemd, its keeper and its port's processes alone, in words.
 
-    A program can send it to whoever listens on a Unix socket. ours: pids that may have it.
+    A program can send it to any process that listens on a Unix socket. ours: pids that may have it.
     """
     found = []
     name = f"socket:[{os.fstat(listener.fileno()).st_ino}]"

@@ -1,6 +1,6 @@
-"""Make a folder that others have filled root's, and nothing but a folder of files.
+"""Turn a folder that others have filled into one of root's, with nothing in it but files.
 
-Whoever has filled it has ended, so that nothing in it changes meanwhile. No link is followed.
+The processes that filled it have ended, so that nothing in it changes meanwhile. No link is followed.
 Standard library only.
 """
 

@@ -16,7 +16,7 @@ MOST = 100_000  # static files of one release; no link is followed beyond it
 
 
 def hidden(name):
-    """Whether a file or folder is none of a visitor's business: .env, .git, but not .well-known."""
+    """Whether a file or folder is hidden from visitors: .env, .git, but not .well-known."""
     return name.startswith(".") and name != ".well-known"
 
 
@@ -70,7 +70,7 @@ def wanted(home, static, first, without=()):
         try:
             files = below(f"{releases}/{name}", static)
         except OSError:
-            # One that another release than the one at hand has stops nothing.
+            # A fault of another release than the one at hand stops nothing.
             if name == first:
                 raise
             continue
@@ -87,7 +87,7 @@ def missing(home, static, first, without=()):
     """Path to real path of the files that the union lacks, or that ``first`` has otherwise.
 
     Which of the other releases a file is from does not matter: when one of them is removed,
-    nothing is owed.
+    nothing is missing.
     """
     right = below(f"{home}/releases/{first}", static) if first else {}
     return {
@@ -135,7 +135,7 @@ def gather(home, static, first, without=()):
 
 
 def make_room(union, path):
-    """Let a file's folders be folders, and nothing be in its own place that is none."""
+    """Make a file's folders, and remove a folder in its own place."""
     parts = path.split("/")
     for end in range(1, len(parts)):
         folder = os.path.join(union, *parts[:end])

@@ -1,4 +1,4 @@
-"""What stays from release to release: keeper, unit templates, the status command. Standard library only."""
+"""What all releases share: keeper, unit templates, the status command. Standard library only."""
 
 import glob
 import hashlib
@@ -13,7 +13,7 @@ from .host import UNITS, known_ports, show
 MARK = "@made_of@"  # in a unit: what a keeper says of itself, so that an older one is known by it
 
 
-class Keeper:
+class KeeperFolder:
     """The keeper's folder. files: name to content. home: /srv/NAME."""
 
     def __init__(self, home, files):
@@ -40,7 +40,7 @@ class Keeper:
         os.rename(partial, self.folder)
         link(self.link, f"keepers/{os.path.basename(self.folder)}")
 
-    def forget_others(self):
+    def remove_others(self):
         """Remove older keepers; one that still runs has read all that it needs."""
         for path in glob.glob(f"{self.all}/*"):
             if path != self.folder:
@@ -60,31 +60,31 @@ def units_of(name):
 
 
 def install(name, keeper, files, command, dry):
-    """Make them what they shall be; whether that is a change, and the differences.
+    """Write what differs; whether anything does, and the differences.
 
     name: the app's. keeper: name of a file of the keeper to its content. files: path of a unit or
     another file to its content, where C(@made_of@) becomes a digest of all. command: content of the
-    command tornado-NAME-status. dry: whether to say it only. OSError: systemd does not read the units.
+    command tornado-NAME-status. dry: whether to report it only. OSError: systemd does not read the units.
     """
     os.umask(0o022)
     digest = made_of(keeper, files)
-    kept = Keeper(f"/srv/{name}", keeper)
+    folder = KeeperFolder(f"/srv/{name}", keeper)
     files = {path: (text.replace(MARK, digest), 0o644) for path, text in files.items()}
     files[f"/usr/local/bin/tornado-{name}-status"] = (command, 0o755)
     due = {path: one for path, one in files.items() if (read(path), mode_of(path)) != one}
 
-    changed = kept.due() or bool(due)
-    before = {f"{kept.link}/{one}": text for one, text in kept.here().items()}
-    after = {f"{kept.link}/{one}": text for one, text in keeper.items()}
+    changed = folder.due() or bool(due)
+    before = {f"{folder.link}/{one}": text for one, text in folder.here().items()}
+    after = {f"{folder.link}/{one}": text for one, text in keeper.items()}
     diff = differences(
         {**before, **{path: read(path) for path in due}},
         {**after, **{path: text for path, (text, _mode) in due.items()}},
     )
     if dry:
         return changed, diff
-    if kept.due():
-        kept.install()
-    kept.forget_others()
+    if folder.due():
+        folder.install()
+    folder.remove_others()
     for path, (text, mode) in due.items():
         write(path, text, mode)
     new = any(path.startswith(UNITS) for path in due)

@@ -1,4 +1,4 @@
-"""Run a program that may be anybody's: as nobody, in a unit that may next to nothing.
+"""Run an untrusted program as nobody, in a unit that may do next to nothing.
 
 The account is one that systemd makes for the unit (DynamicUser), so that two of them can't reach
 each other. What a killed run has left of a unit is stopped first. Standard library only.
@@ -14,7 +14,7 @@ import time
 from .refusal import Refusal
 
 SHOWN = 20  # of the last lines that a program said
-STOPPED = 60  # seconds that a unit may take to stop, which is killed after 5
+STOP_TIMEOUT = 60  # seconds that a unit may take to stop, which is killed after 5
 LOCAL = "127.0.0.0/8 ::1/128 169.254.0.0/16 fe80::/64"
 
 BORDERS = [
@@ -69,17 +69,17 @@ def stop(unit):
     """Let nothing be left of a unit that a killed run has started."""
     try:
         for verb in ("stop", "reset-failed"):
-            subprocess.run(["systemctl", verb, unit], capture_output=True, check=False, timeout=STOPPED)
+            subprocess.run(["systemctl", verb, unit], capture_output=True, check=False, timeout=STOP_TIMEOUT)
     except subprocess.TimeoutExpired as problem:
-        raise Refusal(f"{unit} of a run that was killed does not stop within {STOPPED} s") from problem
+        raise Refusal(f"{unit} of a run that was killed does not stop within {STOP_TIMEOUT} s") from problem
 
 
 def run(unit, program, feed, seconds, *properties, take=None, wanted=lambda: True):
     """Run a Python program in a unit; its exit code, and its last lines.
 
     program: its text. feed: is called with its stdin, to write to it. take: with its stdout, to
-    read it; without it, what it says are the lines. seconds: when it is killed; it is as well when
-    nobody wants it any more.
+    read it; without it, what it says are the lines. seconds: when it is killed, as it is when
+    ``wanted`` says that no run needs it any more.
     """
     stop(unit)
     words = [f"--property={one}" for one in (*BORDERS, f"RuntimeMaxSec={seconds}", *properties)]
@@ -111,7 +111,7 @@ def run(unit, program, feed, seconds, *properties, take=None, wanted=lambda: Tru
 
 
 def watch(process, unit, wanted):
-    """End a unit that nobody wants any more."""
+    """End a unit that no run needs any more."""
     while process.poll() is None:
         first = wanted()
         time.sleep(0.5)

@@ -52,7 +52,7 @@ UNITS = {"K": 1, "M": 1024, "G": 1024**2, "T": 1024**3}  # KiB
 
 def files(wanted):
     """How many files an instance may open: what its unit asks for, as far as the host has it."""
-    # Whoever asks may read this file; prlimit wants root for a process of root's.
+    # Every account may read this file; prlimit(1) needs root for a process of root's.
     found = re.search(r"Max open files +\S+ +(\S+)", Path("/proc/1/limits").read_text())[1]
     return min(wanted, int(found) if found.isdigit() else wanted)
 
@@ -65,7 +65,7 @@ def limits(ports, wanted, memory_max, memory, base):
     def limit(name, holds, how):
         found.append({"name": name, "holds": max(0, int(holds)), "how": how})
 
-    # Some are the program's own.
+    # The program itself needs some.
     limit("open files", ports * (may - 100), f"{ports} ports with {may:,} each")
     limit("memory", free / memory, f"{free // 1024:,} MiB available, {memory} KiB for each in the app")
     if memory_max:

@@ -45,10 +45,10 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.text import printable
 
-PATIENCE = 600  # seconds for a command that a killed run has left
+LEFTOVER_TIMEOUT = 600  # seconds for a command that a killed run has left
 SHOWN = 5  # of the last lines that a failed command said
 
-# What is not the sandbox's but the process's: how systemd starts it, and which program.
+# Settings of the process rather than of its sandbox.
 PROCESS = ("Type=", "ExecStart=", "Restart=", "KillMode=")
 
 
@@ -72,8 +72,8 @@ def state(unit):
 
 
 def wait_for_others(unit):
-    """Let a command of a killed run end; whether it has."""
-    end = time.monotonic() + PATIENCE
+    """Wait for a command of a killed run to end; whether it has."""
+    end = time.monotonic() + LEFTOVER_TIMEOUT
     while (now := state(unit)) not in ("inactive", "failed"):
         if time.monotonic() > end:
             return False
@@ -99,7 +99,7 @@ def refusal(name, release, commands):
     unit = f"tornado-{name}"
     if not wait_for_others(f"{unit}-hook.service"):
         return (
-            f"{name}: a command of a run that was killed has been running for {PATIENCE} s."
+            f"{name}: a command of a run that was killed has been running for {LEFTOVER_TIMEOUT} s."
             f" Let it end, or end it: systemctl stop {unit}-hook."
         )
     for command in commands:

@@ -39,12 +39,12 @@ from ..module_utils.refusal import Refusal
 from ..module_utils.text import printable
 from ..module_utils.unprivileged import run
 
-MOST = 600  # seconds
+TIMEOUT = 600  # seconds
 MOST_BYTES = 32 << 20  # of one compiled file
 
 
 def find(release):
-    """Path below the release to full path of all Python files; a link is none."""
+    """Path below the release to full path of all Python files; links are left out."""
     found = {}
     for folder, _folders, names in os.walk(release):
         for name in names:
@@ -102,7 +102,7 @@ def main():
     closed = ["PrivateNetwork=yes", "RestrictAddressFamilies=AF_UNIX", "MemoryDenyWriteExecute=yes"]
     try:
         unit = f"tornado-{params['name']}_compile"
-        _code, log = run(unit, params["program"], feed, MOST, *closed, take=take)
+        _code, log = run(unit, params["program"], feed, TIMEOUT, *closed, take=take)
     except (Refusal, OSError) as problem:
         log = [str(problem)]
     module.exit_json(changed=True, log=[printable(line) for line in log])

@@ -60,9 +60,9 @@ from ..module_utils.seal import seal
 from ..module_utils.text import printable, without_passwords
 from ..module_utils.unprivileged import LOCAL, run
 
-MOST = 3600  # seconds
+TIMEOUT = 3600  # seconds
 NO_TORNADO = 3  # as the program says it
-# Of root's environment: what pip and compilers read.
+# Of root's environment, for pip and compilers.
 VARIABLES = re.compile(
     r"(?i)PIP_\w+|(https?|ftp|all|no)_proxy|SSL_CERT_(FILE|DIR)|(REQUESTS|CURL)_CA_BUNDLE"
     r"|CC|CXX|(C|CPP|CXX|LD)FLAGS|PKG_CONFIG_PATH|CARGO_(HTTP|NET)_\w+|NETRC"
@@ -72,14 +72,14 @@ FOLDERS = ("/etc/xdg/pip", "/etc", "~/.pip", "~/.config/pip")
 
 
 def text_of(path):
-    """A file's text; "" where there is none, or none that is text."""
+    """A file's text; "" where there is no file, or it is no text."""
     with contextlib.suppress(OSError, ValueError), open(os.path.expanduser(path), encoding="utf-8") as file:
         return file.read(4 << 20) if os.path.isfile(file.name) else ""
     return ""
 
 
 def pip_settings():
-    """What root's pip is told by files, those that only root can read too: as one file has it."""
+    """The settings of root's pip, from all its files, merged."""
     merged = configparser.RawConfigParser()
     for path in (*(f"{folder}/pip.conf" for folder in FOLDERS), os.environ.get("PIP_CONFIG_FILE", "")):
         with contextlib.suppress(configparser.Error):  # pip itself says so
@@ -112,7 +112,7 @@ class Host:
             self.files[".netrc"] = logins
 
     def bring(self, path):
-        """Let a file be found in the build's home, whoever may read it here; its path there."""
+        """Copy a file into the build's home, since the build may not read it here; its path there."""
         text = text_of(path)
         if not text:
             return path
@@ -131,7 +131,7 @@ class Host:
         return [name for name in found if name]
 
     def logins(self):
-        """What root's .netrc has for these servers; whatever else is in it is no business of a build."""
+        """What root's .netrc has for these servers; a build gets no others."""
         with contextlib.suppress(OSError, netrc.NetrcParseError):
             hosts = netrc.netrc(os.path.expanduser("~/.netrc")).hosts
             found = {name: hosts[name] for name in self.servers() if name in hosts}
@@ -152,7 +152,7 @@ class Host:
 
 
 def send(source, words):
-    """What is written to the program: a line of JSON, and the source without what is root's of it."""
+    """A function that sends the program a line of JSON, and the source without root's part of it."""
 
     def wanted(info):
         reserved = info.name.startswith("./.release/") and info.name != "./.release/requirements.txt"
@@ -167,7 +167,7 @@ def send(source, words):
 
 
 def remove(path):
-    """Remove a folder, however deep and whoever has filled it."""
+    """Remove a folder that others have filled, however deep it is."""
     subprocess.run(["rm", "-rf", "--one-file-system", "--", path], capture_output=True, check=True)
 
 
@@ -200,7 +200,7 @@ def build(module):
         unit,
         params["program"],
         send(params["source"], words),
-        MOST,
+        TIMEOUT,
         # The account is known when the unit starts: its folder in /run shows it.
         f"RuntimeDirectory={unit}",
         f"ExecStartPre=+/bin/chown --no-dereference --reference=/run/{unit}/. {path}",
@@ -208,7 +208,7 @@ def build(module):
         f"ReadWritePaths={path}",
         "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",
         *allowed,
-        # A killed run's build is in the way of the next one, which begins with nothing anyway.
+        # A killed run's build would be in the way of the next one, which starts from nothing anyway.
         wanted=lambda: holder(lock) == begun_by,
     )
     log = [printable(without_passwords(line)) for line in log]
@@ -249,7 +249,7 @@ def main():
     )
     if module.check_mode:
         module.exit_json(changed=True)
-    # Whoever comes after a killed run waits for this step of it.
+    # The run after a killed one waits for this step to end.
     with open_lock(f"/run/tornado-{module.params['name']}.step") as step:
         fcntl.flock(step, fcntl.LOCK_EX)
         try:

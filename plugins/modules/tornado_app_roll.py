@@ -8,7 +8,7 @@ short_description: Swap the ports of an app to a release
 description:
   - Starts the release beside what runs on each port, waits until every one of these processes
     has proven itself, then lets one after the other take over its port. Only then C(current)
-    moves, so that a reboot half-way comes up on what was proven.
+    moves, so that a reboot half-way starts what was proven.
   - The first refusal calls all of them off, turns back the ports that had taken over, and fails
     with the reason and the program's last lines. A release that is itself to blame is marked as bad
     in releases.jsonl.
@@ -20,7 +20,7 @@ author: The Tornadoes authors (!UNKNOWN)
 options:
   name: {type: str, required: true, description: "The app's name."}
   release: {type: str, required: true, description: "Id of a release that is on the host."}
-  ports: {type: list, elements: int, required: true, description: "The ports that shall run it."}
+  ports: {type: list, elements: int, required: true, description: "The ports to run it."}
   units:
     type: dict
     description: C(keeper), C(files) and C(command) of M(tornadoes.tornadoes.tornado_app_units).
@@ -110,7 +110,7 @@ def refused(name, release, before, why, log=()):
 
 
 def roll(module):
-    """Do it; what the module returns."""
+    """Swap the ports, or find out what would change; what the module returns."""
     params = module.params
     name, release, ports = params["name"], params["release"], params["ports"]
     before = look(name)
@@ -183,7 +183,7 @@ def main():
     )
     if module.check_mode:
         module.exit_json(**installed_and_rolled(module))
-    # Whoever comes after a killed run waits for this step of it.
+    # The run after a killed one waits for this step to end.
     with open_lock(f"/run/tornado-{module.params['name']}.step") as step:
         fcntl.flock(step, fcntl.LOCK_EX)
         result = installed_and_rolled(module)

@@ -35,9 +35,9 @@ def no_folders(paths, found):
 
 
 def replaceable(paths, found):
-    """Why somebody but root could replace a folder of these, each as half a sentence.
+    """Why an account other than root could replace one of these folders, each as half a sentence.
 
-    While systemd opens a folder for the program, whoever may write above it could put a link in its place.
+    While systemd opens a folder for the program, any account that may write above it could put a link in its place.
     """
     bad = []
     for path in paths:

@@ -1,7 +1,7 @@
 """Make an environment: the folder, the requirements, and a look at whether Tornado is in it.
 
 Code of others runs here, setup.py and .pth files: in a unit without rights, which may write the
-environment alone (module_utils/tornado_app_unprivileged.py). From stdin comes a line of
+environment alone (plugins/module_utils/unprivileged.py). From stdin comes a line of
 JSON, then the source as a tar stream. Standard library only.
 """
 
@@ -21,13 +21,12 @@ NO_TORNADO = 3  # exit code: all is installed, and Tornado can't be imported
 # What comes is packed by root from a checked release. Newer Pythons want to be told so.
 TRUSTED = {"filter": "fully_trusted"} if hasattr(tarfile, "fully_trusted_filter") else {}
 
-
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
-GRACE = 5  # seconds for what a step has started and not waited for
+EXIT_TIMEOUT = 5  # seconds for what a step has started and not waited for
 
 
 def children() -> set[int]:
-    """Processes whose parent is this one; whoever loses its own becomes one of them."""
+    """Processes whose parent is this one; orphans become some of them."""
     found = set()
     for name in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError), open(f"/proc/{name}/stat", encoding="latin-1") as file:
@@ -45,7 +44,7 @@ def run(*command: str, **words: Any) -> int:
             orphans = children() - {process.pid}
             seen = {pid: seen.get(pid, time.monotonic()) for pid in orphans}
             for pid, since in seen.items():
-                if time.monotonic() - since > GRACE:
+                if time.monotonic() - since > EXIT_TIMEOUT:
                     os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, os.WNOHANG)
             time.sleep(0.1)

@@ -34,8 +34,8 @@ def inherited() -> list[tuple[str, socket.socket]]:
 def interrupting_close() -> Iterator[None]:
     """Close descriptors that a program may hold open as well, without waiting for any of them.
 
-    Whoever closes a descriptor last waits for what it has to finish: a connection with SO_LINGER for
-    up to an hour, be it in a socket that was sent through another one. A signal ends the kernel's wait.
+    The last process to close a connection with SO_LINGER waits for up to an hour, even where the
+    connection is in flight in another socket. A signal ends the kernel's wait.
     """
     signal.setitimer(signal.ITIMER_REAL, CLOSE_TIMEOUT, CLOSE_TIMEOUT)
     try:

@@ -307,7 +307,7 @@ def say_close(connection: Any) -> None:
 
 
 def close_websocket(handler: Any) -> None:
-    """Tell a WebSocket's client to come back: to whoever accepts by then."""
+    """Tell a WebSocket's client to reconnect: to the process that accepts by then."""
     connection = handler.ws_connection
     if connection is None:
         return

@@ -233,7 +233,7 @@ class Instance(object):
         self.retiring = False
 
     def do_retire(self, _message: Message, _handed: Handed) -> None:
-        """The keeper ends, since somebody wants a new process."""
+        """The keeper ends for a restart, which asks for a new process."""
         self.retiring = True
 
     def do_probe(self, _message: Message, handed: socket.socket) -> None:
