@@ -26,7 +26,7 @@ def listeners(table):
 
 
 def opened(pid):
-    """Inodes of the sockets that a process has open. Files close, and processes end, while it looks."""
+    """Inodes of the sockets that a process has open; none if it has ended. Files may close meanwhile."""
     found = set()
     with contextlib.suppress(OSError):
         for one in os.listdir(f"/proc/{pid}/fd"):

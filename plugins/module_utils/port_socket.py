@@ -11,6 +11,8 @@ import re
 import socket
 import sys
 
+from .listeners import opened
+
 BACKLOG = 4096  # as in the socket unit
 LONGEST = 256  # bytes of one option
 # Options that no program sets for its own good, by level, with the numbers of <asm-generic/socket.h>,
@@ -60,25 +62,15 @@ def belongs(pid, unit, port):
     return False
 
 
-def descriptors(pid):
-    """What a process has open; nothing if it has ended."""
-    found = set()
-    with contextlib.suppress(OSError):
-        for number in os.listdir(f"/proc/{pid}/fd"):
-            with contextlib.suppress(OSError):
-                found.add(os.readlink(f"/proc/{pid}/fd/{number}"))
-    return found
-
-
 def holders(listener, unit, port, ours):
     """Who has a socket that is for systemd, its keeper and its port's processes alone, in words.
 
     A program can send it to any process that listens on a Unix socket. ours: pids that may have it.
     """
     found = []
-    name = f"socket:[{os.fstat(listener.fileno()).st_ino}]"
+    inode = str(os.fstat(listener.fileno()).st_ino)
     for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
-        if pid in {1, *ours} or belongs(pid, unit, port) or name not in descriptors(pid):
+        if pid in {1, *ours} or belongs(pid, unit, port) or inode not in opened(pid):
             continue
         account = "an account that has ended"
         with contextlib.suppress(OSError, KeyError):

@@ -43,6 +43,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.systemd import properties
 from ..module_utils.text import printable
 
 LEFTOVER_TIMEOUT = 600  # seconds for a command that a killed run has left
@@ -65,16 +66,10 @@ def sandbox(unit):
     return found
 
 
-def state(unit):
-    """Whether a unit is active, failed, ... as systemd says it."""
-    words = ["systemctl", "show", "--property=ActiveState", "--value", unit]
-    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
-
-
 def wait_for_others(unit):
     """Wait for a command of a killed run to end; whether it has."""
     end = time.monotonic() + LEFTOVER_TIMEOUT
-    while (now := state(unit)) not in ("inactive", "failed"):
+    while (now := properties(unit, "ActiveState")["ActiveState"]) not in ("inactive", "failed"):
         if time.monotonic() > end:
             return False
         time.sleep(1)
