@@ -7,7 +7,10 @@ import stat
 import tarfile
 
 from .archive import MOST_BYTES
+from .refusal import Refusal
 from .tree import RESERVED, too_much
+
+POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 def digest(*parts):
@@ -25,15 +28,16 @@ def add(total, part):
 
 
 class Hashing:
-    """A file that is read once: into the tar file, and into a hash."""
+    """A file that is read once: into the tar file, and into hashes."""
 
-    def __init__(self, file, total):
-        self.file, self.total = file, total
+    def __init__(self, file, *hashes):
+        self.file, self.hashes = file, hashes
 
     def read(self, size=-1):
         """As a file's."""
         data = self.file.read(size)
-        self.total.update(data)
+        for one in self.hashes:
+            one.update(data)
         return data
 
 
@@ -43,6 +47,7 @@ class Release:
     def __init__(self, packed, tree, group):
         self.packed, self.tree, self.group = packed, tree, group
         self.own = []  # names and contents below .release/, for the id
+        self.digests = {}  # name of a file of the source to the digest of its content
 
     def entry(self, name, mode=0o640, kind=tarfile.REGTYPE):
         """What the tar file knows of one path."""
@@ -88,12 +93,25 @@ class Release:
                 add(total, part)
             total.update(b"%d:" % info.size)
             if info.issym():
+                self.digests[name] = digest(info.linkname)
                 self.packed.addfile(info)
                 continue
             # Never through a link that came since, and never waiting for a pipe.
             with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-                self.packed.addfile(info, Hashing(file, total))
+                if os.pread(file.fileno(), len(POINTER), 0) == POINTER:
+                    raise Refusal(
+                        f"tornado_app_source: {name} is a pointer of Git LFS, without the content. Install"
+                        " git-lfs on the controller, and run git lfs pull where the source is a folder."
+                    )
+                alone = hashlib.sha256()
+                self.packed.addfile(info, Hashing(file, total, alone))
+                self.digests[name] = alone.hexdigest()
         return total.hexdigest()
+
+    def digest_of(self, path):
+        """The digest of a file, or of all that lies below a path, once the source is written."""
+        inside = [name for name in self.digests if f"{name}/".startswith(f"{path}/" if path else "")]
+        return digest(*(part for name in sorted(inside) for part in (name, self.digests[name])))
 
     def add_own(self, name, content):
         """Write one of our own files."""

@@ -10,7 +10,8 @@ from .tree import LEFT_OUT, RESERVED
 
 DEFAULT = "requirements.txt"  # the one file that a source need not have
 INCLUDED = re.compile(r"\s*(?:-r|--requirement|-c|--constraint)[ =]*(\S+)")
-LOCAL = re.compile(r"\s*(-e|--editable|\.|/|file:)")
+LOCAL = re.compile(r"\s*(-e|--editable|\.|/|file:)|.*@\s*file:")
+PACKED = (".whl", ".zip", ".tar.gz", ".tar.bz2", ".tgz", ".tar")
 EDITABLE = re.compile(r"\s*(-e|--editable)")
 
 
@@ -60,6 +61,33 @@ def lines(folder, path, seen=None):
             if other.startswith(f"{folder}/"):
                 found += lines(folder, other, seen)
     return found
+
+
+def named(folder, line):
+    """Paths in the source, "" being all of it, that a line lets pip install, look into or hold to.
+
+    What pip takes for a path: the value of an option, and whatever has a slash or ends as an archive does.
+    """
+    text = re.sub(r"(^|\s)#.*", "", line)
+    found = set()
+    for word in re.split(r"[\s=@;,]+", text):
+        word = re.sub(r"\[[^]]*\]$", "", word.removeprefix("file://").removeprefix("file:"))
+        path = os.path.normpath(os.path.join(folder, word))
+        looks = text.lstrip().startswith("-") or "/" in word or word.startswith(".") or word.endswith(PACKED)
+        if not word or not looks or not os.path.exists(path):
+            continue
+        # What a link leads to counts as well.
+        inside = [one for one in (path, os.path.realpath(path)) if f"{one}/".startswith(f"{folder}/")]
+        found |= {os.path.relpath(one, folder) if one != folder else "" for one in inside}
+    return found
+
+
+def installed(folder, found):
+    """Paths in the source that these lines name; "" where one names what is not there."""
+    paths = set()
+    for line in found:
+        paths |= named(folder, line) or ({""} if LOCAL.match(line) else set())
+    return sorted(paths)
 
 
 def wheels(folder):

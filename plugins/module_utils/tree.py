@@ -1,6 +1,8 @@
 """What of a source is part of a release. Standard library only."""
 
+import contextlib
 import os
+import re
 import stat
 
 from .archive import MOST_FILES
@@ -18,6 +20,24 @@ def too_much(limit):
     return Refusal(f"tornado_app_source: it holds more than {limit}. Leave out what is not the program's.")
 
 
+def empty_submodules(folder):
+    """Paths of the git submodules that a source names and has nothing of."""
+    with (
+        contextlib.suppress(OSError),
+        open(f"{folder}/.gitmodules", encoding="utf-8", errors="replace") as file,
+    ):
+        paths = re.findall(r"(?m)^\s*path\s*=\s*(.+?)\s*$", file.read())
+        return [path for path in paths if not filled(os.path.join(folder, path))]
+    return []
+
+
+def filled(path):
+    """Whether a folder holds something."""
+    with contextlib.suppress(OSError):
+        return bool(os.listdir(path))
+    return False
+
+
 class Tree:
     """The files of a source. static: the folder in it whose files are for everybody.
 
@@ -28,6 +48,11 @@ class Tree:
         self.folder, self.static, self.found, self.visited = folder, static, {}, 0
         if os.path.lexists(os.path.join(folder, RESERVED)):
             raise Refusal(f"tornado_app_source: the source has a {RESERVED}, which is a reserved name.")
+        if empty := empty_submodules(folder):
+            raise Refusal(
+                f"tornado_app_source: the submodule {empty[0]} is empty. Run git submodule update --init"
+                " --recursive in the source, or give the repository's address and a version."
+            )
         try:
             self.visit("", "", [])
         except RecursionError as problem:

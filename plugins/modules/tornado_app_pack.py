@@ -100,10 +100,9 @@ def pack(module, scratch):
             release = Release(packed, tree, params["group"])
             release.add_folders()
             code = release.add_code()
-            # A requirement that is part of the source changes with any of its files.
-            local = code if any(map(requirements.LOCAL.match, lines)) else ""
+            local = [release.digest_of(path) for path in requirements.installed(folder, lines)]
             wheels = requirements.wheels(os.path.expanduser(params["wheels"]))
-            venv = digest(params["python"], "\n".join(lines), local, *wheels)
+            venv = digest(params["python"], "\n".join(lines), *local, *wheels)
             for file_name, content in own.items():
                 release.add_own(file_name, content)
             release.add_link("venv", f"../../../venvs/{venv}")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.tornadoes.tornadoes.plugins.action import tornado_app_pack as action
-from ansible_collections.tornadoes.tornadoes.plugins.module_utils import archive, requirements, tree
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils import archive, git, requirements, tree
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils import source as sources
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils.refusal import Refusal
 from ansible_collections.tornadoes.tornadoes.plugins.modules import tornado_app_pack
@@ -110,6 +110,45 @@ def test_changed_code_keeps_the_environment_unless_it_is_installed_into_it(pack,
     before = pack()
     (source / "server.py").write_text("print('hi again')\n")
     assert pack()["venv"] != before["venv"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "libs/mylib",
+        "./libs/mylib",
+        "-e libs/mylib",
+        "--editable=libs/mylib",
+        "libs/mylib[fast] ; python_version > '3'  # ours",
+        "mylib @ file:libs/mylib",
+        "libs/mylib/mylib-1-py3-none-any.whl",
+        "--find-links libs/mylib\nmylib",
+        "-f libs",
+        "-c libs/mylib/constraints.txt",
+    ],
+)
+def test_an_environment_is_made_anew_when_a_part_of_the_source_that_is_installed_changes(pack, source, line):
+    library = source / "libs/mylib"
+    library.mkdir(parents=True)
+    (library / "setup.py").write_text("VERSION = 1\n")
+    (library / "constraints.txt").write_text("tornado<6.5\n")
+    (library / "mylib-1-py3-none-any.whl").write_text("one")
+    (source / "requirements.txt").write_text(f"tornado\n{line}\n")
+    first = pack()["venv"]
+    (source / "server.py").write_text("print('other code')\n")
+    assert pack()["venv"] == first
+    for name in ("setup.py", "constraints.txt", "mylib-1-py3-none-any.whl"):
+        (library / name).write_text("another\n")
+    assert pack()["venv"] != first
+
+
+def test_a_folder_that_is_called_as_a_package_is_not_meant(pack, source):
+    (source / "tornado").mkdir()
+    (source / "tornado/web.py").write_text("one\n")
+    (source / "requirements.txt").write_text("tornado\n")
+    first = pack()["venv"]
+    (source / "tornado/web.py").write_text("two\n")
+    assert pack()["venv"] == first
 
 
 def test_requirements_count_with_the_files_that_they_include(pack, source):
@@ -224,23 +263,137 @@ def test_a_truncated_archive_is_refused(pack, source, tmp_path):
         pack(source=str(archive))
 
 
-def test_a_version_of_a_git_repository(pack, source):
-    def git(*words):
-        identity = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
-        command = ["git", "-C", source, *identity, *words]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+def in_git(folder, *words):
+    """What git prints in a folder."""
+    own = ["-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "protocol.file.allow=always"]
+    command = ["git", "-C", folder, *own, *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
+
+def committed(folder):
+    """Make a repository of a folder, with all of it in one commit, v1; the commit."""
+    in_git(folder, "init", "--quiet")
+    in_git(folder, "add", ".")
+    in_git(folder, "commit", "--quiet", "-m", "one")
+    in_git(folder, "tag", "v1")
+    return in_git(folder, "rev-parse", "HEAD")
+
+
+def test_a_version_of_a_git_repository(pack, source):
     plain = pack()["id"]
-    git("init", "--quiet")
-    git("add", ".")
-    git("commit", "--quiet", "-m", "one")
-    git("tag", "v1")
-    commit = git("rev-parse", "HEAD")
+    commit = committed(source)
     (source / "server.py").write_text("print('not committed')\n")
     assert pack(version="v1")["id"] == pack(version=commit)["id"] == plain
     assert commit in pack(version="v1")["origin"]
+    for address in (f"file://{source}", f"{source}/.git"):
+        assert pack(source=address, version="v1")["id"] == plain
+    assert pack(version=commit[:9])["id"] == plain
+    (source / "static/style.css").write_text("p {}")
+    in_git(source, "commit", "--quiet", "--all", "-m", "two")
+    in_git(source, "branch", "later")
+    assert pack(version="later")["id"] != plain
+    assert pack(version="later~1")["id"] == plain
     with pytest.raises(Refusal, match=r"^tornado_app_source: git can't fetch version 'v9'"):
         pack(version="v9")
+
+
+def test_a_repository_whose_hook_runs_it_stays_as_it_is(pack, source, tmp_path, monkeypatch):
+    plain = pack()["id"]
+    committed(source)
+    (tmp_path / "ops").mkdir()
+    (tmp_path / "ops/hosts.yml").write_text("tornado_app: {}\n")
+    committed(tmp_path / "ops")
+    before = (in_git(tmp_path / "ops", "show-ref"), (tmp_path / "ops/.git/config").read_text())
+    # As git leaves it to a hook in a worktree, to rebase --exec and to a push that was received.
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "ops/.git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path / "ops"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "ops/.git/index"))
+    monkeypatch.setenv("GIT_QUARANTINE_PATH", str(tmp_path / "ops/.git/objects"))
+    monkeypatch.setenv("GIT_CONFIG_PARAMETERS", f"'core.worktree={tmp_path}/ops'")
+    assert pack(version="v1")["id"] == plain
+    for name in ("DIR", "WORK_TREE", "INDEX_FILE", "QUARANTINE_PATH", "CONFIG_PARAMETERS"):
+        monkeypatch.delenv(f"GIT_{name}")
+    assert (in_git(tmp_path / "ops", "show-ref"), (tmp_path / "ops/.git/config").read_text()) == before
+    assert not (tmp_path / "ops/.git/shallow").exists()
+
+
+def test_what_a_repository_has_elsewhere_is_in_the_release(pack, source, tmp_path):
+    theme = tmp_path / "theme"
+    theme.mkdir()
+    (theme / "dark.css").write_text("body {}\n")
+    committed(theme)
+    (source / ".gitattributes").write_text("tests export-ignore\n")
+    (source / "tests").write_text("part of it all the same\n")
+    in_git(source, "init", "--quiet")
+    in_git(source, "submodule", "--quiet", "add", str(theme), "static/theme")
+    committed(source)
+    assert {"static/theme/dark.css", "tests"} <= set(pack(version="v1")["members"])
+    in_git(source, "submodule", "--quiet", "deinit", "--all")
+    said = refusal(pack)
+    assert said.startswith(
+        "tornado_app_source: the submodule static/theme is empty. Run git submodule update"
+    )
+
+
+def test_a_pointer_in_the_place_of_a_large_file_is_refused(pack, source):
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 99\n"
+    (source / "model.bin").write_text(pointer)
+    for given in ({}, {"version": committed(source)}):
+        assert refusal(pack, **given).startswith("tornado_app_source: model.bin is a pointer of Git LFS")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "github-deploy:team/chat.git",
+        "org-1234@github.com:org/chat",
+        "gitea@example.org:team/chat.git",
+        "ssh://deploy@example.org:2222/chat",
+        "https://example.org/team/chat",
+        "git://example.org/chat",
+        "file:///srv/git/chat",
+    ],
+)
+def test_an_address_that_git_takes_is_taken_without_a_version(source):
+    assert sources.is_git(source, "")
+    assert sources.remote(source)
+
+
+@pytest.mark.parametrize(
+    "source", ["/srv/chat", "../chat", "chat", "./a:b", "https://example.org/chat.tar.gz?t=1"]
+)
+def test_a_path_and_an_archive_are_no_repositories(source):
+    assert not sources.is_git(source, "")
+
+
+def test_why_git_could_not_fetch_is_said(pack):
+    said = refusal(pack, source="ssh://git@127.0.0.1:1/chat.git", version="v1")
+    assert "Connection refused" in said
+    assert "repository exists" not in said
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (
+            "No ED25519 host key is known for h.\nHost key verification failed.\nfatal: "
+            "Could not read from remote repository.\n\nPlease make sure you have the correct access "
+            "rights\nand the repository exists.\n",
+            "No ED25519 host key is known for h; Host key verification failed",
+        ),
+        (
+            "git@h: Permission denied (publickey).\r\nfatal: Could not read from remote repository.\n",
+            "git@h: Permission denied (publickey)",
+        ),
+        (
+            "remote: Repository not found.\nfatal: repository 'https://h/x/' not found\n",
+            "Repository not found; repository 'https://h/x/' not found",
+        ),
+        ("", "no reason given"),
+    ],
+)
+def test_git_s_advice_is_no_reason(text, why):
+    assert git.reason(text) == why
 
 
 def refusal(pack, **changed):
