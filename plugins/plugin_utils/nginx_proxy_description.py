@@ -134,13 +134,14 @@ def nearest(path, entries):
 
 
 def rules(site):
-    """The rules of a site's access."""
+    """The rules of a site's access. It may have no name: that is refused elsewhere."""
+    name = slug("".join(site["names"][:1]))
     return [
         Rule(
             one["path"],
             list(one.get("allow", [])),
             one.get("users_file", ""),
-            f"users/{slug(site['names'][0])}-{number}" if one.get("users_file") else "",
+            f"users/{name}-{number}" if one.get("users_file") else "",
         )
         for number, one in enumerate(site["access"])
     ]
