@@ -23,15 +23,15 @@ LEFT = getattr(websocket, "WebSocketClosedError", ())
 
 
 def resolve(future, value=None):
-    """Give a Future its value, unless it has one: a second one is an error, or worse, is none."""
+    """Give a Future its value, unless it has one: not every version minds a second one."""
     if not future.done():
         future.set_result(value)
 
 
 def unheard(future):
-    """Nobody waits for this Future (or None): that a client has left is no news for the log.
+    """Nobody waits for this Future (or None): a client that has left needs no line in the log.
 
-    A crowd that leaves at once would cost a traceback each, and the loop its time.
+    A crowd that leaves at once would cost a traceback each, and the loop's time.
     """
     if future is not None:
         future.add_done_callback(lambda done: done.exception())
@@ -57,7 +57,7 @@ def in_thread(pool, call):
 
 
 def on_sigterm(call):
-    """Call it in the loop when the process is told to end.
+    """Call it in the loop when the process gets SIGTERM.
 
     signal.signal with add_callback, as it is often seen, never wakes an idle loop of 6.x.
     """
@@ -86,7 +86,7 @@ def same_origin(request):
 
 
 class RequestHandler(TornadosRequestHandler):
-    """Answers 400 to what is no UTF-8; 3.1 answers 500."""
+    """Answers 400 to what is not UTF-8; 3.1 answers 500."""
 
     def decode_argument(self, value, name=None):
         try:
@@ -96,7 +96,7 @@ class RequestHandler(TornadosRequestHandler):
 
 
 class WebSocketHandler(TornadosWebSocketHandler):
-    """A WebSocket that pages of other sites can't open, and that says once that it has gone."""
+    """A WebSocket that pages of other sites can't open, and that calls on_gone once."""
 
     gone = False
 
@@ -112,7 +112,7 @@ class WebSocketHandler(TornadosWebSocketHandler):
             self.stream.close()
 
     def on_gone(self):
-        """To override: the client has left, or was told to."""
+        """To override: the client has left, or was closed."""
 
     def on_close(self):
         if not self.gone:
@@ -121,10 +121,10 @@ class WebSocketHandler(TornadosWebSocketHandler):
 
     def on_connection_close(self):
         super(WebSocketHandler, self).on_connection_close()
-        self.on_close()  # 3.x and 4.0 keep quiet after a close of our own
+        self.on_close()  # 3.x and 4.0 do not call it after a close of our own
 
     def tell(self, message, binary=False):
-        """Send a message, as write_message does; to who has left, nothing."""
+        """Send a message, as write_message does; to a client that has left, nothing."""
         try:
             if self.ws_connection is not None:
                 unheard(self.write_message(message, binary))

@@ -25,7 +25,7 @@ define("silence", default=300, help="seconds after which a silent WebSocket is d
 define("lessons", default=False, help="offer /block and /wait to everybody", type=bool)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PATIENCE = 10  # seconds that clients have when the process is told to end
+DRAIN_TIMEOUT = 10  # seconds that clients have when the process must end
 
 
 class IndexHandler(compat.RequestHandler):
@@ -33,7 +33,7 @@ class IndexHandler(compat.RequestHandler):
 
     def get(self):
         greeting = self.get_argument("greeting", "Hello")
-        # The greeting is whatever the visitor sent: as HTML it could be a script.
+        # The greeting is what the visitor sent: as HTML it could be a script.
         self.set_header("Content-Type", "text/plain; charset=UTF-8")
         self.write(greeting + ", friendly user!")
 
@@ -47,7 +47,7 @@ class HealthHandler(compat.RequestHandler):
 
 
 class ReadyHandler(compat.RequestHandler):
-    """``GET /readyz``: 200 from when visitors can be let in until they shall go elsewhere."""
+    """``GET /readyz``: 200 while the process can take visitors; not before, and not once it drains."""
 
     def get(self):
         the_room = self.settings["room"]
@@ -95,7 +95,7 @@ def make_app(the_room):
 
 
 def make_room():
-    """One of this process alone, or the one that Redis holds for all."""
+    """One of this process alone, or the one that all share through Redis."""
     if not options.redis:
         return room.Room()
     import redis_room
@@ -119,16 +119,16 @@ def main():
     push.watch(options.silence)
 
     def end():
-        """What Tornadoes' runner has not done already."""
+        """What Tornadoes' runner has not done yet."""
         server.stop()
-        close_all(loop.time() + PATIENCE)
+        close_all(loop.time() + DRAIN_TIMEOUT)
 
     def close_all(until):
         left = push.close_sockets() + len(the_room.listeners)
         if left and loop.time() < until:
             compat.later(0.2, lambda: close_all(until))
         else:
-            # For answers that are on their way.
+            # For answers in flight.
             compat.later(0.5, loop.stop)
 
     compat.on_sigterm(end)

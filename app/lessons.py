@@ -1,9 +1,9 @@
 """The tutorial's warning, to try: one handler that blocks, and its twin that does not.
 
     GET /block?seconds=N      sleeps in the loop: this process answers nobody meanwhile
-    GET /wait?seconds=N       sleeps in a thread: all go on
+    GET /wait?seconds=N       sleeps in a thread: all others are answered
 
-On the internet anybody could block all ports, so they are there with --lessons alone.
+On the internet anybody could block all ports, so they exist only with --lessons.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""The page, and the three ways in which a browser hears of a message: the first that works.
+"""The page, and the three ways in which a browser gets messages: it takes the first that works.
 
     GET  /live                the page
     POST /messages            text=TEXT&key=KEY: accept a message, once for a key
@@ -6,9 +6,9 @@
     GET  /events?after=ID     Server-Sent Events
     GET  /ws?after=ID         WebSocket; without "after" it only echoes
 
-All of them say where they are (port, release), who is here, and, after an ID, what came
-since and the ID to go on from; {"reset": true} where something in between is no longer
-known. Without an ID all comes that is kept.
+Each answer says where it comes from (port, release), who is here, and, after an ID, the messages
+since then and the ID to continue from; {"reset": true} where something in between is no longer
+known. Without an ID all stored messages come.
 """
 
 import os
@@ -22,12 +22,12 @@ from tornado.concurrent import Future
 from tornado.escape import json_encode
 from tornado.ioloop import IOLoop, PeriodicCallback
 
-POLL_SECONDS = 25  # a long poll that nothing has happened to, far below the 330 that nginx waits
+POLL_SECONDS = 25  # until a long poll without news is answered, far below the 330 that nginx waits
 PER_SECOND, AT_ONCE = 5, 20  # messages of one address
 FRAMES_PER_SECOND, FRAMES_AT_ONCE = 50, 500  # of one WebSocket
-PUSH_MAX = 16 * 1024  # characters of messages that one client is sent before it has taken them
-LOOK, STUCK = 0.5, 60  # seconds until a slow client is looked at again, and until it is given up
-PIECE = 0.1  # seconds from one piece of all WebSockets that is looked at to the next
+PUSH_MAX = 16 * 1024  # characters of messages in flight to one client
+RETRY_INTERVAL, STUCK_TIMEOUT = 0.5, 60  # seconds until a slow client is tried again, and given up
+PIECE_INTERVAL = 0.1  # seconds from one part of all WebSockets that is checked to the next
 FRAME_MAX = 64 * 1024  # bytes
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -94,7 +94,7 @@ class PageHandler(Handler):
 
 
 class MessagesHandler(Handler):
-    """``/messages``: say something, or wait until somebody does."""
+    """``/messages``: write a message, or wait for one."""
 
     @gen.coroutine
     def post(self):
@@ -121,10 +121,10 @@ class MessagesHandler(Handler):
                 self.refuse(problem.status, "Service Unavailable", str(problem))
 
     def allowed(self):
-        """Whether this address may say one more."""
+        """Whether this address may write one more."""
         for address, one in list(ALLOWANCES.items()) if len(ALLOWANCES) > 1000 else ():
             if time.time() - one.when > AT_ONCE / PER_SECOND:
-                del ALLOWANCES[address]  # it has all again that it may have
+                del ALLOWANCES[address]  # its allowance is full again
         return ALLOWANCES.setdefault(self.request.remote_ip, Allowance(PER_SECOND, AT_ONCE)).take()
 
     @gen.coroutine
@@ -133,7 +133,7 @@ class MessagesHandler(Handler):
         self.set_header("Cache-Control", "no-store")
         self.happened = Future()
         found = self.news(cursor or START)
-        # A first one comes at once, so that the page knows where it is.
+        # The first answer comes at once, so that the page knows where it is.
         at_once = not cursor or self.get_argument("wait", "") == "0" or self.room.draining
         if not (at_once or found["messages"] or "reset" in found):
             self.room.join(self)
@@ -164,12 +164,12 @@ def first_of(messages):
 
 
 class Pushed(object):
-    """A client that is sent what is new, as fast as it takes it: the rest waits in the room.
+    """A client that is sent new messages as fast as it reads them: the rest waits in the room.
 
     The class it is mixed into has ``push(found)``.
     """
 
-    late = 0  # looks in a row at which it had not taken what it got
+    late = 0  # attempts in a row at which it had not read what it was sent
 
     def follow(self, cursor):
         """Begin after a cursor."""
@@ -186,12 +186,12 @@ class Pushed(object):
         if stream is None or stream.closed():
             return
         if stream.writing():
-            # Nothing is piled up for it here; it is looked at again.
+            # Nothing is buffered for it here; it is tried again.
             self.late += 1
-            if self.late * LOOK > STUCK:
+            if self.late * RETRY_INTERVAL > STUCK_TIMEOUT:
                 stream.close()
             else:
-                later(LOOK, self.send)
+                later(RETRY_INTERVAL, self.send)
             return
         self.late = 0
         found = self.news(self.cursor)
@@ -216,11 +216,11 @@ class EventsHandler(Pushed, Handler):
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Accel-Buffering", "no")
         self.left = Future()
-        # Not all of them come back in the same moment.
+        # Not all clients reconnect at the same moment.
         self.write("retry: %d\n\n" % random.randint(200, 1200))
         self.flush()
         self.follow(cursor)
-        # Else nginx ends what has said nothing for as long as it waits.
+        # Without them nginx closes a connection that is silent for too long.
         comments = PeriodicCallback(self.comment, POLL_SECONDS * 1000)
         comments.start()
         yield self.left
@@ -281,9 +281,9 @@ class SocketHandler(Pushed, WebSocketHandler, Handler):
 
 
 def watch(silence):
-    """Ping those who say nothing, drop who has not even answered for so many seconds (number)."""
+    """Ping silent clients, drop those that have not even answered for so many seconds (number)."""
 
-    def look(one):
+    def check(one):
         stream, silent = stream_of(one), time.time() - one.heard
         if stream is None or stream.closed():
             one.on_close()
@@ -292,19 +292,19 @@ def watch(silence):
         elif silent > silence / 12.0 and not stream.writing():
             one.ping(b"")
 
-    def look_at_some():
-        # Those who came together would be asked together, and ten thousand answers keep all waiting.
+    def check_some():
+        # Clients that came together would be pinged together, and ten thousand answers delay all others.
         if not pieces:
             everybody = list(OPEN)
             pieces.extend(everybody[first::count] for first in range(count))
-        in_turns(pieces.pop(), look)
+        in_turns(pieces.pop(), check)
 
     pieces, around = [], silence / 30.0
-    count = max(1, int(around / PIECE))
-    PeriodicCallback(look_at_some, around * 1000 / count).start()
+    count = max(1, int(around / PIECE_INTERVAL))
+    PeriodicCallback(check_some, around * 1000 / count).start()
 
 
 def close_sockets():
-    """All WebSockets are told to come back; returns how many there are."""
+    """Tell all WebSockets to reconnect; returns how many there are."""
     in_turns(list(OPEN), lambda one: one.end(1001, "a new release is there"))
     return len(OPEN)

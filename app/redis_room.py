@@ -1,8 +1,8 @@
 """One room for the processes on all ports and hosts: its messages are a stream in Redis.
 
-Accepted is what Redis has taken; each process reads the stream, from where it was when
-Redis went away. redis-py does the talking, in two threads, since it is the client that is
-kept up and every Tornado runs beside threads; the loop itself never waits for Redis.
+A message is accepted once Redis has it; each process reads the stream, from where it was when
+Redis became unavailable. redis-py runs in two threads, since it is the client that is
+maintained and every Tornado runs beside threads; the loop itself never waits for Redis.
 """
 
 import logging
@@ -13,7 +13,7 @@ import time
 
 import redis
 from compat import resolve
-from room import KEPT, KEY_SECONDS, START, Refused, Room
+from room import HISTORY, KEY_SECONDS, START, Refused, Room
 from tornado.concurrent import Future
 from tornado.ioloop import IOLoop
 
@@ -22,15 +22,15 @@ try:
 except ImportError:  # Python 2
     import Queue as queue
 
-PATIENCE = 2  # seconds that Redis may take to accept a message
-BLOCK = 1000  # milliseconds that a reading waits
-AGAIN = 0.5  # seconds before Redis is asked again that did not answer
-PRESENT = 2  # seconds from one count to the next
-FORGOTTEN = 10  # seconds after which a process that says nothing is not counted
-WAITING = 100  # messages on their way to Redis at a time
+ACCEPT_TIMEOUT = 2  # seconds that Redis may take to accept a message
+BLOCK = 1000  # milliseconds that a read waits
+RETRY_INTERVAL = 0.5  # seconds until Redis is asked again after it did not answer
+PRESENCE_INTERVAL = 2  # seconds from one count to the next
+PRESENCE_TIMEOUT = 10  # seconds after which a silent process is no longer counted
+QUEUE_MAX = 100  # messages in flight to Redis
 
-# One step for Redis, so that numbers have no gap and a key is used once. What it gets to
-# see too late, having been stopped, was refused long ago.
+# One step for Redis, so that numbers have no gap and a key is used once. A message that reaches
+# it too late, because it was stopped, has been refused long ago.
 SAY = """
 local now = redis.call('TIME')
 if now[1] * 1000 + now[2] / 1000 > tonumber(ARGV[4]) then return false end
@@ -49,7 +49,7 @@ AWAY = "Messages can't be accepted at the moment. Nothing was sent; try again so
 
 
 def connect(url, password):
-    """A client of redis-py, whatever its version: it asks once, the threads below ask again."""
+    """A client of redis-py, whatever its version: it asks once, the threads below retry."""
     more = {}
     try:
         from redis.backoff import NoBackoff
@@ -60,9 +60,8 @@ def connect(url, password):
         pass  # before 4.0 it asked once anyway
     if password:
         more["password"] = password
-    return redis.Redis.from_url(
-        url, decode_responses=True, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE, **more
-    )
+    more["socket_timeout"] = more["socket_connect_timeout"] = ACCEPT_TIMEOUT
+    return redis.Redis.from_url(url, decode_responses=True, **more)
 
 
 class RedisRoom(Room):
@@ -79,7 +78,7 @@ class RedisRoom(Room):
         self.others = 0
         self.ahead = 0.0  # seconds that Redis's clock is ahead of ours
         self.loop = IOLoop.current()
-        self.jobs = queue.Queue(WAITING)
+        self.jobs = queue.Queue(QUEUE_MAX)
         for work in (self.read, self.write):
             thread = threading.Thread(target=work)
             thread.daemon = True
@@ -92,7 +91,7 @@ class RedisRoom(Room):
         return START
 
     def follows(self, since, missed):
-        # Who was elsewhere may have seen more than this process has read yet.
+        # A client that was elsewhere may have seen more than this process has read yet.
         return not missed or Room.follows(self, since, missed)
 
     def say(self, text, key):
@@ -100,13 +99,13 @@ class RedisRoom(Room):
         try:
             if self.away:
                 raise queue.Full
-            # Half a second less than the answer is waited for: never refused, then said.
-            self.jobs.put_nowait((text, key, time.time() + PATIENCE - 0.5, done))
+            # Half a second less than the answer is waited for: never refused and sent all the same.
+            self.jobs.put_nowait((text, key, time.time() + ACCEPT_TIMEOUT - 0.5, done))
         except queue.Full:
             done.set_exception(Refused(503, AWAY))
         return done
 
-    # In the loop, told by the threads.
+    # In the loop, called by the threads.
 
     def came_back(self):
         if self.away:
@@ -117,18 +116,18 @@ class RedisRoom(Room):
     def went_away(self, problem):
         if not self.away or not self.ready:
             logging.error("Redis does not answer at %s: %s", self.url, problem)
-        # Ready all the same: the pages are there, and say what is not.
+        # Ready all the same: the pages are served, and say what is missing.
         self.ready, self.away = True, True
         self.tell()
 
     # Threads.
 
     def read(self):
-        """Bring what is new in the stream, for ever."""
+        """Read new messages from the stream, for ever."""
         client, last, stream = connect(self.url, self.password), "0-0", self.prefix + "messages"
         while True:
             try:
-                found = client.xread({stream: last}, count=KEPT, block=BLOCK if last != "0-0" else 1)
+                found = client.xread({stream: last}, count=HISTORY, block=BLOCK if last != "0-0" else 1)
                 entries = [one for _name, some in found or [] for one in some]
                 messages = [
                     {"id": name, "text": fields["text"], "at": int(fields["at"])} for name, fields in entries
@@ -139,21 +138,21 @@ class RedisRoom(Room):
                 if not self.ready or self.away:
                     self.loop.add_callback(self.came_back)
                 if last == "0-0":
-                    time.sleep(AGAIN / 5)
+                    time.sleep(RETRY_INTERVAL / 5)
             except (redis.RedisError, OSError) as problem:
                 self.loop.add_callback(self.went_away, str(problem))
-                time.sleep(AGAIN)
+                time.sleep(RETRY_INTERVAL)
 
     def write(self):
-        """Take messages to Redis, and count who is here, for ever."""
+        """Write messages to Redis, and count who is here, for ever."""
         client, due = connect(self.url, self.password), 0
         while True:
             if time.time() >= due:
-                due = time.time() + PRESENT
+                due = time.time() + PRESENCE_INTERVAL
                 try:
                     self.ahead = self.count(client)
                 except (redis.RedisError, OSError):
-                    pass  # the reader says so
+                    pass  # the reader logs it
             try:
                 text, key, end, done = self.jobs.get(timeout=max(0, due - time.time()))
             except queue.Empty:
@@ -163,7 +162,7 @@ class RedisRoom(Room):
                 if time.time() < end:
                     keys = [self.prefix + "messages", self.prefix + "epoch", self.prefix + "said:" + key]
                     # By Redis's own clock, which may be another host's.
-                    words = [text, KEPT, KEY_SECONDS, int(1000 * (end + self.ahead))]
+                    words = [text, HISTORY, KEY_SECONDS, int(1000 * (end + self.ahead))]
                     answer = client.eval(SAY, len(keys), *keys + words) or answer
             except (redis.RedisError, OSError) as problem:
                 logging.error("Redis did not accept a message: %s", problem)
@@ -176,14 +175,14 @@ class RedisRoom(Room):
             resolve(done, answer)
 
     def count(self, client):
-        """Say how many are here, hear how many are elsewhere; how far Redis's clock is ahead (seconds)."""
+        """Share how many are here, count how many are elsewhere; how far Redis's clock is ahead (seconds)."""
         seconds, more = client.time()
         ahead, now = seconds + more / 1e6 - time.time(), seconds
         client.hset(self.prefix + "present", self.me, "%d %d" % (len(self.listeners), now))
         others = 0
         for name, value in client.hgetall(self.prefix + "present").items():
             number, seen = value.split()
-            if int(seen) < now - FORGOTTEN:
+            if int(seen) < now - PRESENCE_TIMEOUT:
                 client.hdel(self.prefix + "present", name)
             elif name != self.me:
                 others += int(number)

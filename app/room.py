@@ -1,8 +1,8 @@
-"""Who is here, and what was said: within one process. redis_room.py makes one room of many.
+"""Who is here, and the messages of one process. redis_room.py makes one room of many.
 
 A message has an id, "EPOCH-NUMBER": the epoch is when the room began (milliseconds), the
-number counts on without a gap. A client names the last id it has seen (its
-cursor) and gets what came after it, wherever it comes back.
+number counts up without a gap. A client names the last id it has seen (its
+cursor) and gets what came after it, wherever it reconnects.
 """
 
 import collections
@@ -12,16 +12,16 @@ from compat import resolve
 from tornado.concurrent import Future
 from tornado.ioloop import IOLoop, PeriodicCallback
 
-AT_A_TIME = 50  # clients that are served before the loop turns
-COUNTS = 100  # listeners a second that are told a new count and nothing else
-KEPT = 1000  # messages that a client may have missed
+AT_A_TIME = 50  # clients that are served before others have their turn
+COUNTS = 100  # listeners a second that get a new count and nothing else
+HISTORY = 1000  # messages that are stored for clients that missed them
 TEXT_MAX = 1000  # characters of a message
-START = "0-0"  # the cursor of who was never here
-KEY_SECONDS = 600  # for so long the same key is the same message
+START = "0-0"  # the cursor of a new client
+KEY_SECONDS = 600  # as long as the same key is the same message
 
 
 class Refused(Exception):
-    """A message that was not accepted: a status of HTTP and a sentence for whoever wrote it."""
+    """A message that was not accepted: an HTTP status and a sentence for its author."""
 
     def __init__(self, status, sentence):
         Exception.__init__(self, sentence)
@@ -38,7 +38,7 @@ def position(cursor):
 
 
 def in_turns(some, call):
-    """Call something with each of a list, and let others go between: nobody waits for thousands."""
+    """Call something with each of a list, and let others run in between: nobody waits for thousands."""
     for one in some[:AT_A_TIME]:
         call(one)
     if len(some) > AT_A_TIME:
@@ -46,22 +46,22 @@ def in_turns(some, call):
 
 
 class Room(object):
-    """The messages, and those who wait for them: objects with ``wake()``."""
+    """The messages, and the listeners that wait for them: objects with ``wake()``."""
 
     def __init__(self):
-        self.messages = collections.deque(maxlen=KEPT)
+        self.messages = collections.deque(maxlen=HISTORY)
         self.listeners = set()
         self.keys = collections.OrderedDict()
         self.epoch, self.number = int(time.time() * 1000), 0
         self.ready, self.draining = True, False
         self.away = False  # whether new messages can't be accepted at the moment
-        self.told, self.due = None, 0
-        # The count of ten thousand who come at once is news now and then, not ten thousand times.
+        self.announced, self.due = None, 0
+        # When ten thousand come at once, the count is announced now and then, not ten thousand times.
         self.clock = PeriodicCallback(self.tell, 1000)
         self.clock.start()
 
     def state(self):
-        """What everybody may know: how many are here, whether messages are accepted."""
+        """The public state: how many are here, whether messages are accepted."""
         return {"connected": self.connected(), "away": self.away}
 
     def connected(self):
@@ -77,12 +77,12 @@ class Room(object):
         in_turns(list(self.listeners), lambda listener: listener.wake())
 
     def tell(self):
-        """Wake all of them where something but the messages has changed."""
+        """Wake all listeners when something other than the messages has changed."""
         state, now = self.state(), time.time()
-        urgent = self.told is None or state["away"] != self.told["away"]
-        # Who is about to go elsewhere hears the count there.
-        if urgent or (state != self.told and now >= self.due and not self.draining):
-            self.told, self.due = state, now + len(self.listeners) / float(COUNTS)
+        urgent = self.announced is None or state["away"] != self.announced["away"]
+        # While draining, clients get the count from the process that they go to.
+        if urgent or (state != self.announced and now >= self.due and not self.draining):
+            self.announced, self.due = state, now + len(self.listeners) / float(COUNTS)
             self.wake()
 
     def say(self, text, key):
@@ -91,27 +91,27 @@ class Room(object):
         if key not in self.keys:
             self.number += 1
             self.keys[key] = "%d-%d" % (self.epoch, self.number)
-            while len(self.keys) > KEPT:
+            while len(self.keys) > HISTORY:
                 self.keys.popitem(last=False)
             self.arrived([{"id": self.keys[key], "text": text, "at": int(time.time())}])
         resolve(done, self.keys[key])
         return done
 
     def arrived(self, messages):
-        """Messages are there for everybody."""
+        """New messages, for everybody."""
         self.messages.extend(messages)
         if messages:
             self.wake()
 
     def start(self):
-        """The cursor of a room in which nothing was said yet."""
+        """The cursor of a room without messages."""
         return "%d-0" % self.epoch
 
     def after(self, cursor):
         """What came after a cursor: the messages, the next cursor, and whether nothing is missing."""
         since = position(cursor) or (0, 0)
         missed = collections.deque()
-        # From the newest on: most of those who ask have missed one, and there may be thousands.
+        # From the newest on: most clients have missed only one, and there may be thousands of clients.
         for one in reversed(self.messages):
             if position(one["id"]) <= since:
                 break
@@ -130,6 +130,6 @@ class Room(object):
         return position(missed[0]["id"]) == (since[0], since[1] + 1)
 
     def drain(self):
-        """This process ends: who waits here shall ask another one."""
+        """This process ends: clients that wait here must ask another one."""
         self.draining = True
         self.wake()

@@ -23,7 +23,7 @@ CHARTS = {
     "static": ("Files from disk", {"tornado": "Tornado's own handler", "http": "Tornadoes' nginx"}),
     "cached": (
         "A page that the app marks, requests a second",
-        {"not kept": "asked of the app", "kept": "kept by nginx"},
+        {"uncached": "asked of the app", "cached": "cached by nginx"},
     ),
     "held": ("WebSockets held of 10,000", {"the tutorial's": "the tutorial's", "Tornadoes": "Tornadoes"}),
 }

@@ -87,7 +87,7 @@ def main():
         broadcast(1)
         lab.rest_until(begin + HOLD / 2)
         drained = swap(words) if SWAP else []
-        # Who was told last comes again within five seconds.
+        # Those that are closed last reconnect within five seconds.
         lab.rest_until(max(begin + HOLD, time.monotonic() + max(10, COUNT / 5000)))
         broadcast(2)
         # Two full cores tell some thousands a second.

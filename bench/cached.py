@@ -1,4 +1,4 @@
-"""A page that the app lets nginx keep for a second, beside the same program's page that it does not."""
+"""A page that the app lets nginx cache for a second, beside one of the same program that it does not."""
 
 import json
 import sys
@@ -33,29 +33,32 @@ def way(url, clients, costs):
 
 def main():
     """The command."""
-    report = lab.Report("cached", "not kept", "kept", "times", "less processor time", "the app was asked")
+    report = lab.Report("cached", "uncached", "cached", "times", "less processor time", "the app was asked")
     for scheme, port in (("http", lab.HTTP), ("https", lab.HTTPS)):
         for clients in CLIENTS:
             cell = f"{scheme}, {clients} clients"
             lab.say(f"{cell}: {lab.ROUNDS} rounds")
-            urls = {"not kept": f"{scheme}://localhost:{port}/", "kept": f"{scheme}://localhost:{port}/kept"}
+            urls = {
+                "uncached": f"{scheme}://localhost:{port}/",
+                "cached": f"{scheme}://localhost:{port}/kept",
+            }
             before = asked()
             costs = {name: [] for name in urls}
             found = lab.rounds({name: way(url, clients, costs[name]) for name, url in urls.items()})
             # The questions of asked() itself are counted once in between.
             often = asked() - before - len(PORTS)
-            # Once when its second is over, by whoever comes first; a round may begin in the middle of one.
+            # Once when its second is over, by the first client; a round may begin in the middle of one.
             most = lab.ROUNDS * (SECONDS + 2)
             lab.must(f"the app was asked at most once a second: {often} times", often <= most)
             lab.must("and it was asked", often > 0)
             for name, values in found.items():
                 report.figure(f"{name}, {cell}", "requests/s", values, asked=often)
-            times = lab.ratio(found["kept"], found["not kept"])
-            report.figure(f"ratio, {cell}", "times what is not kept", times)
+            times = lab.ratio(found["cached"], found["uncached"])
+            report.figure(f"ratio, {cell}", "times the uncached page", times)
             # The clients take the same cores, and more of them the more they get.
-            less = lab.ratio(costs["not kept"], costs["kept"])
+            less = lab.ratio(costs["uncached"], costs["cached"])
             report.figure(f"processor, {cell}", "times less of nginx and app for an answer", less)
-            shown = map(lab.show, (found["not kept"], found["kept"], times, less))
+            shown = map(lab.show, (found["uncached"], found["cached"], times, less))
             report.row(cell, *shown, f"{often} times")
     report.write()
     return 0

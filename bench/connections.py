@@ -1,10 +1,10 @@
-"""Open many WebSockets, hold them, say something on each now and then: on loopback alone.
+"""Open many WebSockets, hold them, send a message on each now and then: on loopback only.
 
     python3 connections.py --url https://127.0.0.1:21443/ws --host NAME --count 10000
 
-Runs on the test host with its Python alone. A line of JSON when all have been tried, and
-one at the end (--hold seconds later, or when stdin is closed). Whoever is told to come again
-(1001) does; whoever is cut off without a word is lost, and stays so.
+Runs on the test host, which needs this folder and Debian's Python. A line of JSON when all have
+been tried, and one at the end (--hold seconds later, or when stdin is closed). A WebSocket that is
+closed with 1001 reconnects; one that is cut off is lost.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from clients import target, websocket
 
 BIND_ADDRESS_NO_PORT = 24  # IP_BIND_ADDRESS_NO_PORT, which Python 3.11 has no name for
 TIMEOUT = 10  # seconds for a connection to open, and for an echo
-RECONNECT_DELAY = 5.0  # seconds at most until one that was told to come again does
+RECONNECT_DELAY = 5.0  # seconds at most until one that was closed with 1001 reconnects
 OPENING_AT_ONCE = 256  # in a process
 MARK = re.compile(rb"broadcast-(\d+)")
 CURSOR = re.compile(rb'"cursor": "([^"]+)"')
@@ -39,7 +39,7 @@ def frame(opcode, content):
 
 
 class Connection:
-    """One WebSocket. after: what it has heard last, where it was here before."""
+    """One WebSocket. after: the last id that it has received, where it was here before."""
 
     __slots__ = ("after", "first", "heard", "sock", "state", "waits")
 
@@ -79,9 +79,9 @@ class Crowd:
         one = Connection(sock, after)
         self.all[sock.fileno()] = one
         self.epoll.register(sock.fileno(), select.EPOLLOUT)
-        self.later(TIMEOUT, self.look, one)
+        self.later(TIMEOUT, self.check, one)
 
-    def look(self, one):
+    def check(self, one):
         """Give up one that does not open."""
         if one.state != OPEN and one.sock is not None:
             self.gone(one, "not open in time")
@@ -163,7 +163,7 @@ class Crowd:
                 return
 
     def frames(self, one):
-        """Take whole frames from what was heard; whether the connection is still there."""
+        """Take whole frames from what was received; whether the connection is still there."""
         while found := websocket.first_frame(one.heard):
             opcode, _final, content, one.heard = found
             if opcode == websocket.CLOSE:
@@ -186,7 +186,7 @@ class Crowd:
         return True
 
     def say(self, one):
-        """Say something, and again after a while."""
+        """Send a message, and again after a while."""
         if one.sock is None:
             return
         try:
@@ -261,7 +261,7 @@ def main():
     parser.add_argument("--rate", type=float, default=1000, help="how many to begin a second")
     parser.add_argument("--processes", type=int, default=2, help="how many processes share them")
     parser.add_argument(
-        "--echo", type=float, default=60, help="seconds between two words on a connection; 0: none"
+        "--echo", type=float, default=60, help="seconds between two messages on a connection; 0: none"
     )
     parser.add_argument("--hold", type=float, default=60, help="seconds at most, after all have been tried")
     options = parser.parse_args()

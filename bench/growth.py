@@ -9,10 +9,10 @@ import lab
 import tutorial
 from wrk import Wrk
 
-# A smoke test leaves the set-up as it is: runs are what script/test has most of.
+# A smoke test leaves the set-up as it is: script/test has enough runs.
 PORTS = [] if lab.SMOKE else [1, 4, 16]
 SITES = [] if lab.SMOKE else [1, 10, 50]
-KEPT = [10, 100] if lab.SMOKE else [10, 100, 1000, 10_000]
+IDLE = [10, 100] if lab.SMOKE else [10, 100, 1000, 10_000]
 SECONDS = 1 if lab.SMOKE else 4
 
 
@@ -40,7 +40,7 @@ def settled():
 
 
 def grow(report, what, counts, words):
-    """Set up so much of something, then run again; what it takes, and what it weighs."""
+    """Set up so many of something, then run again: seconds and memory."""
     for count in counts:
         lab.say(f"{count} {what}")
         first = timed("site.yml", *words(count))
@@ -53,12 +53,12 @@ def grow(report, what, counts, words):
         report.row(f"{count} {what}", f"{first:.0f} s", f"{again:.0f} s", memory, "")
 
 
-def kept(report):
+def keep_alive(report):
     """Requests a second beside connections that are open and idle."""
     if not lab.SMOKE:
         lab.playbook("site.yml", *variables(4, 1))
     url = f"https://{tutorial.NAME}:{lab.HTTPS}/"
-    for count in KEPT:
+    for count in IDLE:
         lab.say(f"{count:,} idle connections: {lab.ROUNDS} rounds")
         words = ["--url", f"https://127.0.0.1:{lab.HTTPS}/ws", "--host", tutorial.NAME, "--count", count]
         words += ["--processes", 1 + count // 5000, "--echo", 0, "--hold", 300]
@@ -66,10 +66,10 @@ def kept(report):
         with crowd.Crowd(*words) as running:
             weight = settled()
             rates = [Wrk([url], 64, SECONDS).requests() for _round in range(lab.ROUNDS)]
-        lab.must("all are kept", running.report["held"] == count)
-        report.figure(f"{count} kept", "requests/s", rates)
+        lab.must("all are held", running.report["held"] == count)
+        report.figure(f"{count} keep-alive connections", "requests/s", rates)
         more = {name: round((weight[name] - before[name]) / 1024, 1) for name in ("app", "nginx")}
-        report.row(f"{count:,} kept", "", "", f"{more['app']:+} {more['nginx']:+} MiB", lab.show(rates))
+        report.row(f"{count:,} idle", "", "", f"{more['app']:+} {more['nginx']:+} MiB", lab.show(rates))
 
 
 def main():
@@ -78,7 +78,7 @@ def main():
     report = lab.Report("growth", "set up in", "again", "app + nginx", "requests/s")
     grow(report, "ports", PORTS, lambda count: variables(count, 1))
     grow(report, "sites", SITES, lambda count: variables(4, count))
-    kept(report)
+    keep_alive(report)
     report.write()
     if not lab.SMOKE:
         lab.playbook("site.yml")

@@ -10,7 +10,7 @@ import lab
 
 SECONDS = 3 if lab.SMOKE else 10  # how long one is blocked
 RATE = 100  # requests a second, whatever the answers do
-DISTURBED = "127.0.0.1:8000"  # what this one answers is not of the others
+DISTURBED = "127.0.0.1:8000"  # whose answers are not counted with the others
 
 
 def probe():
@@ -51,15 +51,15 @@ def serving():
 
 
 def block():
-    """One process stands still, as if a handler slept; the keeper may replace it after ten seconds."""
+    """One process is stopped, as if a handler slept; the keeper may replace it after ten seconds."""
     pid = serving()
     lab.on_host(f"kill -STOP {pid}; sleep {SECONDS}; kill -CONT {pid} 2> /dev/null || true")
 
 
 def burn():
-    """One process has as much to do as it can, but for what is asked meanwhile.
+    """One process uses all the processor time it can get, but answers meanwhile.
 
-    It does so by itself: clients that kept it busy would take a part of the other core.
+    It keeps itself busy: clients that did so would use a part of the other core.
     """
     lab.on_host(f"curl --silent --fail --data '' {DISTURBED}/burn?seconds={SECONDS} > /dev/null")
 

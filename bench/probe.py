@@ -1,8 +1,8 @@
-"""Ask at a steady pace, and say how long answers took: on loopback alone, with Python alone.
+"""Ask at a steady pace, and say how long answers took: on loopback only, with Debian's Python.
 
     python3 probe.py --url https://127.0.0.1:21443/ --host NAME --rate 50 --seconds 10
 
-The pace does not depend on the answers: one that is late does not hold up the next. Each
+The pace does not depend on the answers: a late one does not delay the next. Each
 request has a connection of its own, or with --keep-alive one that is free.
 """
 

@@ -1,4 +1,4 @@
-"""The stack at rest: what each part of a port weighs, and how long an instance takes to start."""
+"""The idle stack: the memory of each part of a port, and how long an instance takes to start."""
 
 import json
 import sys

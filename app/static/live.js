@@ -1,4 +1,4 @@
-// The page's own program: three ways to hear of messages, one to write them.
+// The page's own program: three ways to receive messages, one to write them.
 "use strict";
 
 const words = document.body.dataset;
@@ -7,32 +7,32 @@ const say = (id, text) => { at(id).textContent = text; };
 const rest = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
 
 let cursor = "";          // id of the last message that is shown
-let attempt = 0;          // raised by whoever begins anew; who is older keeps quiet
-let failures = 0;         // in a row, of the transport that is tried
-let place = 0;            // which one that is
+let attempt = 0;          // raised by each new connection; older ones are ignored
+let failures = 0;         // in a row, of the current transport
+let place = 0;            // of the current transport in the list
 
 // Each returns how it ends early; it calls news() with what came and ended() once.
 const transports = [
   { name: "ws", title: "WebSocket", open(news, ended) {
     const socket = new WebSocket(`${location.origin.replace("http", "ws")}/ws?after=${cursor}`);
-    // What was cut without a word looks open for ever: the echo tells.
+    // A connection that was cut silently looks open for ever: the echo tells.
     let echoed = true;
     const pulse = setInterval(() => {
       if (!echoed) { socket.onclose(); socket.close(); return; }
       echoed = false;
       socket.send("still there?");
     }, 20000);
-    const patience = setTimeout(() => socket.readyState === 0 && socket.close(), 5000);
+    const timeout = setTimeout(() => socket.readyState === 0 && socket.close(), 5000);
     socket.onmessage = (event) => {
       if (event.data === "still there?") { echoed = true; } else { news(JSON.parse(event.data)); }
     };
-    socket.onclose = () => { clearInterval(pulse); clearTimeout(patience); ended(); };
+    socket.onclose = () => { clearInterval(pulse); clearTimeout(timeout); ended(); };
     return () => socket.close();
   } },
   { name: "events", title: "Server-Sent Events", open(news, ended) {
     const source = new EventSource(`/events?after=${cursor}`);
     source.onmessage = (event) => news(JSON.parse(event.data));
-    // It would come back by itself, but to what this page has asked first.
+    // It would reconnect by itself, but to the URL that this page asked first.
     source.onerror = () => { source.close(); ended(); };
     return () => source.close();
   } },
@@ -40,7 +40,7 @@ const transports = [
     const aborted = new AbortController();
     (async () => {
       try {
-        // The first one comes at once, to say where this page is.
+        // The first answer comes at once, to say where this page is.
         for (let wait = 0; !aborted.signal.aborted; wait = 1) {
           const answer = await fetch(`/messages?after=${cursor}&wait=${wait}`, { signal: aborted.signal });
           if (!answer.ok) { break; }
@@ -93,10 +93,10 @@ function connect() {
   const mine = ++attempt;
   const choice = at("choice").value;
   const transport = transports.find((one) => one.name === choice) || transports[place];
-  let heard = false;
+  let received = false;
   connect.end = transport.open((found) => {
     if (mine !== attempt) { return; }
-    heard = true;
+    received = true;
     failures = 0;
     say("state", words.connected);
     at("state").className = "connected";
@@ -107,10 +107,10 @@ function connect() {
     attempt += 1;
     say("state", words.back);
     at("state").className = "";
-    failures += heard ? 0 : 1;
-    // What has never worked, twice, is not tried for ever.
+    failures += received ? 0 : 1;
+    // A transport that has failed twice without a message is given up.
     if (failures > 1) { place = (place + 1) % transports.length; failures = 0; }
-    // Not all pages in the same moment.
+    // Not all pages reconnect at the same moment.
     setTimeout(connect, 200 + 1000 * Math.random());
   });
 }
@@ -124,7 +124,7 @@ async function send(text) {
       const answer = await fetch("/messages", { method: "POST", body: new URLSearchParams({ text, key }) });
       const found = await answer.json();
       return found.refused || "";
-    } catch (problem) { /* no answer, or none of the program's */ }
+    } catch (problem) { /* no answer, or not the program's */ }
   }
   return words.unsent;
 }
@@ -145,7 +145,7 @@ at("choice").addEventListener("change", () => {
   connect();
 });
 
-// The lessons: what each port answers while one of them works.
+// The lessons: what each port answers while one of them is at work.
 for (const button of document.querySelectorAll(".lesson")) {
   button.addEventListener("click", async () => {
     const seen = new Map();

@@ -129,7 +129,7 @@ class Requests:
         await self.one("new", "POST" if number % 2 else "GET", "/", close=True, ready=ready)
 
     async def poll(self, _number, ready):
-        """A long poll. Asked to come again, it does when it was told to."""
+        """A long poll. One that is answered by 503 with Retry-After is repeated then."""
         path = f"/poll?seconds={self.options.poll_seconds:g}"
         while True:
             _none, answer = await self.one("poll", "GET", path, close=True, ready=ready)

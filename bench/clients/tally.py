@@ -1,4 +1,4 @@
-"""What became of the traffic: every outcome is counted here, and told in the report."""
+"""What became of the traffic: every outcome is counted here, for the report."""
 
 import time
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from clients.http import reason
 
 BUCKET = 0.25  # seconds, of the timeline
 FAILURES_SHOWN = 20  # a kind
-PLAIN = ("get", "post", "new")  # answered at once, so their latency and order tell of a deploy
+PLAIN = ("get", "post", "new")  # answered at once, so their latency and order show a deploy
 
 
 class Wrong(Exception):

@@ -109,7 +109,7 @@ def test_a_deploy_loses_no_message_and_doubles_none(site, name, playbook, window
             texts += [one["text"] for one in found["messages"]]
         assert texts == writer.accepted
         assert len(releases) == 2
-    # What people see: a short "coming back", then the other release, and all messages once.
+    # What people see: a short "reconnecting", then the other release, and all messages once.
     for page in pages:
         assert eventually(lambda page=page: page.texts()[shown:] == writer.accepted)
         assert page.read("state") == "connected"

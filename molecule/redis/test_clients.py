@@ -1,4 +1,4 @@
-"""Who may come in, what for, and what is still there afterwards."""
+"""Who may connect, what for, and what is still there afterwards."""
 
 import hashlib
 

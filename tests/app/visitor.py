@@ -1,4 +1,4 @@
-"""The app as a process, and those who visit it: standard library only."""
+"""The app as a process, and clients that visit it: standard library only."""
 
 import contextlib
 import http.client
@@ -43,7 +43,7 @@ class Visited:
         return connection
 
     def now(self):
-        """The cursor after which nothing was said yet."""
+        """The cursor after the last message."""
         return json.loads(self.ask("/messages?after=")[2])["cursor"]
 
     def say(self, text, key=None, address=None, **headers):
@@ -102,10 +102,10 @@ class Program(Visited):
 
 
 class Reader:
-    """A client in a thread of its own: what it has been told comes out of ``next()``.
+    """A client in a thread of its own: what it receives comes out of ``next()``.
 
     visited: where it goes. after: the cursor that it begins with; else, from now on. returns:
-    whether it comes again when it is told to go, as the page does.
+    whether it reconnects when it is closed, as the page does.
     """
 
     def __init__(self, visited, after=None, returns=False):
@@ -127,12 +127,12 @@ class Reader:
             time.sleep(0.2)
         self.ended.set()
 
-    def told(self, found):
+    def received(self, found):
         self.after = found["cursor"]
         self.found.put(found)
 
     def next(self, seconds=10):
-        """The next thing it is told."""
+        """The next thing it receives."""
         return self.found.get(timeout=seconds)
 
     def texts(self, count, seconds=10):
@@ -161,7 +161,7 @@ class Poll(Reader):
             status, _headers, body = self.visited.ask(f"/messages?after={self.after}")
             if status != 200:
                 return
-            self.told(json.loads(body))
+            self.received(json.loads(body))
 
 
 class Events(Reader):
@@ -173,7 +173,7 @@ class Events(Reader):
             raise ValueError(answer.status)
         while line := answer.readline():
             if line.startswith(b"data: "):
-                self.told(json.loads(line[6:]))
+                self.received(json.loads(line[6:]))
 
 
 class Socket(Reader):
@@ -184,7 +184,7 @@ class Socket(Reader):
         while True:
             opcode, content = self.frames.read()
             if opcode == TEXT:
-                self.told(json.loads(content))
+                self.received(json.loads(content))
             elif opcode == CLOSE:
                 self.code = close_code(content) if content else None
                 self.frames.write(CLOSE, content)
@@ -203,14 +203,14 @@ class Frames:
         self.socket.settimeout(60)
         self.socket.sendall(handshake(visited.authority, target, headers))
         while b"\r\n\r\n" not in self.heard:
-            self.hear()
+            self.receive()
         head, _end, self.heard = self.heard.partition(b"\r\n\r\n")
         self.status = int(head.split()[1])
         if self.status == 101:
             assert ACCEPTED.encode() in head
 
-    def hear(self):
-        """Wait for more of what the server says; OSError where nothing comes any more."""
+    def receive(self):
+        """Wait for more from the server; OSError at the end."""
         data = self.socket.recv(65536)
         if not data:
             raise ConnectionError("ended")
@@ -222,7 +222,7 @@ class Frames:
     def read(self):
         """Opcode and content of the next frame; OSError where there is none any more."""
         while not (found := first_frame(self.heard)):
-            self.hear()
+            self.receive()
         opcode, _final, content, self.heard = found
         return opcode, content
 
