@@ -62,9 +62,9 @@ def users(options, entries):
 
 @dataclass(frozen=True)
 class Redis:
-    """What the role's variables say. memory_max: as written, 256M."""
+    """What the role's variables say. state: present or absent. memory_max: as written, 256M."""
 
-    present: bool
+    state: str
     addresses: list[str]
     port: int
     users: list[User]
@@ -74,13 +74,7 @@ class Redis:
     def by(cls, options, variables):
         """What variables say, name to value. options: of the role."""
         given = {name.removeprefix("redis_server_"): value for name, value in variables.items()}
-        return cls(
-            present=given["state"] == "present",
-            addresses=given["addresses"],
-            port=given["port"],
-            users=users(options, given["users"]),
-            memory_max=given["memory_max"],
-        )
+        return cls(**{**given, "users": users(options, given["users"])})
 
 
 class Inputs:
@@ -161,4 +155,4 @@ class Inputs:
 
     def listens(self):
         """The ports that it will listen on."""
-        return [int(self.redis.port)] if self.redis.present and port(self.redis.port) else []
+        return [int(self.redis.port)] if self.redis.state == "present" and port(self.redis.port) else []
