@@ -7,7 +7,7 @@ import pytest
 PASSWORDS = ["of-the-chat-sesame", "of-the-reports-sesame"]
 
 
-def test_nobody_comes_in_without_name_and_password(ask):
+def test_nobody_connects_without_name_and_password(ask):
     assert "NOAUTH" in ask("ping", user="", password="")
     assert "WRONGPASS" in ask("ping", password="of-the-reports-sesame")
     assert "WRONGPASS" in ask("ping", user="default", password="")

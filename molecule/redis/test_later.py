@@ -142,7 +142,7 @@ def test_users_change_without_a_restart(playbook, ask, pid, host, eventually):
         assert secret not in output
         assert hashlib.sha256(secret.encode()).hexdigest() not in output
     assert pid() == before
-    # Who came in with the old password is out.
+    # A client with the old password is disconnected.
     assert eventually(lambda: host.run(reads).rc == 1)
     assert "WRONGPASS" in ask("ping")
     assert ask("ping", password="of-the-chat-second") == "PONG"
@@ -163,7 +163,7 @@ def test_memory_changes_without_a_restart(playbook, pid, host):
     assert pid() == before
     assert str(20 * 2**20) in host.check_output(f"{OWN} config get maxmemory")
     host.check_output(f"{OWN} config set maxmemory 0")
-    # What somebody has told the running one counts for nothing, nor does what a killed run left.
+    # What was changed by hand in the running one is undone, as is what a killed run left.
     host.check_output("sed --in-place s/^user.reports/user\\ other/ /etc/redis/tornadoes.acl")
     host.check_output("touch /etc/redis/tornadoes.conf.next /etc/redis/tornadoes.acl.next")
     host.check_output(f"{OWN} acl load")
@@ -235,7 +235,7 @@ def test_another_port_is_a_restart(playbook, ask, pid):
 
 
 # What the host has when the module is killed: a Redis on trial with the staged files, new users without
-# the configuration they came with, or both and a Redis that was told of neither.
+# the configuration they came with, or both and a Redis that has applied neither.
 MOMENTS = {
     "on trial": "test -S /run/tornadoes-redis-trial/socket",
     "half in place": "grep --quiet newcomer /etc/redis/tornadoes.acl",
@@ -252,7 +252,7 @@ def test_a_killed_run_is_finished_by_the_next(playbook, ask, host, kill_module, 
     assert redis(playbook, **wanted)[0] != 0
     if moment == "on trial":
         assert ask("ping") == "PONG"
-        # The next one wants something else, and must not take that trial for its own.
+        # The next one has other values, and must not mistake that trial for its own.
         wanted["redis_server_memory_max"] = "17M"
     code, _output, said = redis(playbook, **wanted)
     assert code == 0

@@ -21,7 +21,7 @@ DROP_IN = "/etc/systemd/system/redis-server.service.d/tornadoes.conf"
 DATA = "/var/lib/redis"
 UNIT = "redis-server"
 SOCKET = "/run/redis/redis-server.sock"
-# What a running Redis takes over.
+# What a running Redis applies without a restart.
 LIVE = {"maxmemory"}
 
 

@@ -9,9 +9,9 @@ OWN_COMMANDS = "+ping +info +acl|load +acl|getuser +config|get +config|set +clie
 
 
 def rules(users, password):
-    """The file of users: nobody who gives no name, those of the inventory, and the role's own.
+    """The file of users: the disabled default one, those of the inventory, and the role's own.
 
-    The last one's key is a digest of the lines before, so that a running Redis can tell which
+    The last one's key is a digest of the lines before, so that a running Redis shows which
     users it has.
     """
     lines = ["user default off resetpass resetkeys resetchannels -@all"]
@@ -38,7 +38,7 @@ def passwords(text):
 
 
 def changed(before, after):
-    """Names of users that are not what they were, whose connections have to go.
+    """Names of users that have changed, whose connections must be closed.
 
     All of them where both files are the same: then a killed run has written what Redis has yet to load.
     """

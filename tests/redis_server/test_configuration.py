@@ -35,7 +35,7 @@ def test_nothing_that_was_accepted_is_dropped():
     assert (found["appendonly"], found["maxmemory-policy"]) == ("yes", "noeviction")
 
 
-def test_nobody_is_somebody_without_a_password():
+def test_no_client_gets_in_without_a_password():
     lines = users.rules([CHAT], PASSWORD).splitlines()
     assert lines[0] == "user default off resetpass resetkeys resetchannels -@all"
     assert lines[1] == f"user chat on #{'a' * 64} resetchannels ~chat:* &chat:* -@all +@read"
@@ -58,7 +58,7 @@ def test_the_order_of_users_makes_no_difference():
     assert users.rules(some, PASSWORD) == users.rules(some[::-1], PASSWORD)
 
 
-def test_who_changed_has_to_come_in_again():
+def test_users_that_changed_must_reconnect():
     same = {**CHAT, "name": "same"}
     old = users.rules([CHAT, same], PASSWORD)
     new = users.rules([{**CHAT, "hash": "b" * 64}, same, {**CHAT, "name": "new"}], PASSWORD)
@@ -102,9 +102,7 @@ RUNS = redis_host.Unit(runs=True, pid="1", restarts="0", since=2e9, enabled=True
         (WANTED, "a", replace(RUNS, since=1e9), ["restart"]),
     ],
 )
-def test_redis_restarts_only_for_what_it_can_not_take_over(
-    monkeypatch, tmp_path, directives, digest, now, steps
-):
+def test_redis_restarts_only_for_what_it_can_not_apply(monkeypatch, tmp_path, directives, digest, now, steps):
     monkeypatch.setattr(redis_host, "DROP_IN", str(tmp_path / "drop-in"))
     (tmp_path / "drop-in").write_text("")
     found = directives and redis_host.Running(directives, digest, memory=0, loading=False)
@@ -135,7 +133,7 @@ def test_redis_restarts_only_for_what_it_can_not_take_over(
         ("", "it says nothing"),
     ],
 )
-def test_what_redis_complains_of_is_told(output, reason):
+def test_what_redis_complains_of_is_reported(output, reason):
     assert configuration.complaint(output, {"port 99999": "redis_server_port"}) == reason
 
 
