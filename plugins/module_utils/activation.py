@@ -128,7 +128,7 @@ class Activation:
     def move_current(self, release):
         """Name a release for the next start of any port, in one step; "": none."""
         current = f"{self.home}/current"
-        if release and os.path.realpath(current) == f"{self.home}/releases/{release}":
+        if release and os.path.realpath(current) == os.path.realpath(f"{self.home}/releases/{release}"):
             return
         if release:
             link(current, f"releases/{release}")

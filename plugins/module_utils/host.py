@@ -193,7 +193,7 @@ def account(name):
     unit = f"tornado-{name}"
     try:
         user, group = pwd.getpwnam(unit), grp.getgrnam(unit)
-        folders = [os.lstat(f"/srv/{name}/{folder}") for folder in ("releases", "venvs")]
+        folders = [os.lstat(f"/srv/{name}/{folder}") for folder in ("", "releases", "venvs")]
     except (KeyError, OSError):
         return False
     wanted = (group.gr_gid, f"Tornado app {name}", f"/var/lib/{unit}", "/usr/sbin/nologin")

@@ -27,7 +27,7 @@ class KeeperFolder:
 
     def due(self):
         """Whether the link has to move, or what it leads to was changed by hand."""
-        return os.path.realpath(self.link) != self.folder or self.here() != self.files
+        return os.path.realpath(self.link) != os.path.realpath(self.folder) or self.here() != self.files
 
     def install(self):
         """Write the folder under another name, give it its own, then move the link."""

@@ -62,6 +62,7 @@ log:
 """
 
 import fcntl
+import os
 import subprocess
 import time
 
@@ -181,6 +182,8 @@ def main():
         },
         supports_check_mode=True,
     )
+    # Folders of static files are for nginx as well, whatever the session's umask is.
+    os.umask(0o022)
     if module.check_mode:
         module.exit_json(**installed_and_rolled(module))
     # The run after a killed one waits for this step to end.
