@@ -59,6 +59,31 @@ def test_a_run_that_could_hold_no_lock_is_refused():
     assert list(unusable(object())) == []
 
 
+@pytest.mark.parametrize("where", ["inventory_dir", "playbook_dir", "cwd"])
+def test_a_relative_path_is_found_from_the_inventory_the_playbook_and_where_the_run_began(
+    tmp_path, monkeypatch, where
+):
+    (tmp_path / "chat").mkdir()
+    (tmp_path / "chat/page.html").write_text("closed")
+    (tmp_path / "here/there").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here" if where == "cwd" else "/")
+    host = {where: str(tmp_path / "here")}
+    assert said("tornado_app", tornado_app_source="../chat", **host) == []
+    site = {"names": ["www.example.org"], "upstreams": ["127.0.0.1:8000"]}
+    closed = {"nginx_proxy_sites": [{**site, "maintenance": {"page": "../chat/page.html"}}]}
+    assert said("nginx_proxy", **closed, **host) == []
+    [sentence] = said("tornado_app", tornado_app_source="../chaat", **host)
+    assert "../chaat does not exist on the controller (looked for in /" in sentence
+    assert f"{tmp_path}/here" in sentence
+
+
+def test_a_file_that_a_run_writes_lies_beside_the_inventory(tmp_path):
+    found, _refused = inputs(
+        "nginx_proxy", nginx_proxy_private_ca_fetch_to="ca.crt", inventory_dir=str(tmp_path)
+    )
+    assert found.description()["fetch_to"] == f"{tmp_path}/ca.crt"
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_the_defaults_are_taken(role):
     assert said(role) == []

@@ -5,6 +5,7 @@ has for a role follows: what its values may be, and what the host has to have fo
 module C(look) is asked in one call for all roles. It changes nothing.
 """
 
+import os
 import re
 from importlib import import_module
 from pathlib import Path
@@ -17,7 +18,7 @@ from ansible.template import Templar
 from ansible.utils.vars import load_extra_vars
 
 from ..plugin_utils.command_line import COLLECTION, ROOT, own_playbooks
-from ..plugin_utils.controller import text_of
+from ..plugin_utils.controller import folders, located, looked, text_of
 from ..plugin_utils.names import Names, Unreadable, check, reason, strays, wanted
 from ..plugin_utils.values import listed
 
@@ -123,6 +124,18 @@ class Run:
                 f"{self.host} is {kind} {self.facts.get('distribution_version', '')}. "
                 f"The roles know Debian {' and '.join(DEBIANS)}."
             )
+
+    def located(self, path):
+        """The absolute path on the controller that a variable's path means."""
+        return located(self.variables, path)
+
+    def beside(self, path):
+        """The absolute path of a file of the controller that a run writes: beside the inventory; "" of ""."""
+        return path and os.path.join(folders(self.variables)[0], os.path.expanduser(path))
+
+    def looked(self, paths):
+        """Half a sentence on where the controller looked for these."""
+        return looked(self.variables, paths)
 
     def read(self, path):
         """The text of a file of the controller, decrypted; empty where there is none."""

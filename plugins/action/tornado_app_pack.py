@@ -17,6 +17,9 @@ import tempfile
 from ansible import constants
 from ansible.plugins.action import ActionBase
 
+from ..module_utils.source import remote
+from ..plugin_utils.controller import located
+
 PREFIX = "tornado-app-"
 
 
@@ -61,6 +64,9 @@ class ActionModule(ActionBase):
             if os.path.basename(words["remove"]).startswith(PREFIX):
                 shutil.rmtree(words["remove"], ignore_errors=True)
             return {**result, "changed": False}
+        if not remote(words["source"]):
+            words["source"] = located(task_vars, words["source"])
+        words["wheels"] = words["wheels"] and located(task_vars, words["wheels"])
         settings = dict(words["settings"])
         secrets = {name: str(value) for name, value in settings.pop("secrets", {}).items()}
         run = multiprocessing.parent_process().pid
@@ -74,4 +80,4 @@ class ActionModule(ActionBase):
         module = self._execute_module(
             module_name="tornadoes.tornadoes.tornado_app_pack", module_args=words, task_vars=task_vars
         )
-        return {**result, **module, "path": words["destination"], "folder": folder}
+        return {**result, **module, "path": words["destination"], "folder": folder, "wheels": words["wheels"]}

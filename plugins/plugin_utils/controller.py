@@ -1,10 +1,43 @@
-"""Files of the controller."""
+"""Files of the controller, and where the relative paths of variables lead."""
 
+import os
+
+from ansible.errors import AnsibleError
 from ansible.plugins.loader import lookup_loader
 from ansible.template import Templar
 
+from .command_line import ROOT
+
+
+def folders(variables):
+    """Where a relative path is looked for: beside the inventory, where the run was started, beside the playbook.
+
+    The last one is the checkout, whose README names paths from there.
+    """
+    found = [variables.get("inventory_dir"), os.getcwd(), variables.get("playbook_dir"), str(ROOT)]
+    return list(dict.fromkeys(os.path.normpath(one) for one in found if one))
+
+
+def located(variables, path):
+    """The absolute path that a variable's path means; the first candidate where there is nothing at any."""
+    path = os.path.expanduser(path)
+    if os.path.isabs(path):
+        return path
+    candidates = [os.path.normpath(os.path.join(folder, path)) for folder in folders(variables)]
+    return next((one for one in candidates if os.path.exists(one)), candidates[0])
+
+
+def looked(variables, paths):
+    """Half a sentence on where these paths were looked for; empty where each says it itself."""
+    relative = any(not os.path.isabs(os.path.expanduser(path)) for path in paths)
+    return f" (looked for in {', '.join(folders(variables))})" if relative else ""
+
 
 def text_of(loader, variables, path):
-    """The text of a file, decrypted, found as a task with these variables finds it. AnsibleError: there is none."""
+    """The text of a file, decrypted. AnsibleError: there is none."""
     find = lookup_loader.get("ansible.builtin.file", loader, Templar(loader, variables))
-    return str(find.run([path], variables=variables, rstrip=False)[0])
+    try:
+        return str(find.run([located(variables, path)], variables=variables, rstrip=False)[0])
+    except AnsibleError:
+        # As a task with these variables finds it: in a folder files/ of the role or the playbook.
+        return str(find.run([path], variables=variables, rstrip=False)[0])

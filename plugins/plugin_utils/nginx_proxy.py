@@ -292,14 +292,14 @@ class Inputs:
         for path in [site["maintenance"]["page"] for site in self.sites if site["maintenance"]["page"]]:
             if not self.run.read(path):
                 yield (
-                    f"nginx_proxy_sites: maintenance: {path} does not exist on the controller, or is empty. Give the "
+                    f"nginx_proxy_sites: maintenance: {path} does not exist on the controller{self.run.looked([path])}, or is empty. Give the "
                     "path of a page that does."
                 )
         for path in [rule["users_file"] for rule in self.all("access") if rule.get("users_file")]:
             lines = self.run.read(path).splitlines()
             if not lines or not all(USER.fullmatch(line) for line in lines):
                 yield (
-                    f"nginx_proxy_sites: users_file: {path} does not exist on the controller, or has a line that is "
+                    f"nginx_proxy_sites: users_file: {path} does not exist on the controller{self.run.looked([path])}, or has a line that is "
                     "not NAME:HASH with a hash like $6$... Make one with: "
                     r"""printf 'NAME:%s\n' "$(openssl passwd -6)" >> FILE"""
                 )
@@ -343,7 +343,7 @@ class Inputs:
             missing = [one for one in files if not self.run.read(one)]
             for path in missing:
                 yield (
-                    f"nginx_proxy_sites: {path} does not exist on the controller, or is empty. Give the path of a PEM "
+                    f"nginx_proxy_sites: {path} does not exist on the controller{self.run.looked([path])}, or is empty. Give the path of a PEM "
                     "file that does."
                 )
             if not missing:

@@ -249,6 +249,7 @@ def describe(variables, present, limits, acme, run):
         "hsts": any(site.hsts for site in sites),
         # Clients name no host in TLS when the URL has an address instead.
         "certificate": next((site.certificate for site in sites if site.tls and site.by_address), ""),
+        "fetch_to": run.beside(variables["nginx_proxy_private_ca_fetch_to"]),
         "worker_processes": str(variables["nginx_proxy_worker_processes"]),
         "worker_connections": connections,
         "drop_in": DROP_IN.read_text().replace("@open_files@", str(max(connections * 2, LEAST_FILES))),

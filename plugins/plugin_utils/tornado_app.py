@@ -5,6 +5,7 @@ import re
 import shlex
 from dataclasses import dataclass, field, fields
 from pathlib import PurePosixPath
+from typing import Any
 
 from ..module_utils.source import remote
 from ..module_utils.text import without_passwords
@@ -64,9 +65,10 @@ def split(command):
 class App:
     """One app as the variables describe it: each field is the variable of that name.
 
-    host: the host's name. others: ports of the other apps. Times are in seconds, cpu_max in percent.
+    run: what is known of the run. host: the host's name. others: ports of the other apps. Times are in seconds, cpu_max in percent.
     """
 
+    run: Any = field(repr=False)
     host: str
     others: list[int]
     name: str
@@ -215,13 +217,14 @@ class App:
             return
         local = not remote(self.source)
         given = [self.source] * local + [self.wheels] * bool(self.wheels)
-        missing = [one for one in map(os.path.expanduser, given) if not os.path.exists(one)]
+        missing = [one for one in given if not os.path.exists(self.run.located(one))]
         if missing:
             yield (
-                f"tornado_app_source, tornado_app_wheels: {listed(map(without_passwords, missing))} does not exist on the controller. "
-                "Give a path that does (or, for the source, a git address or an archive)."
+                f"tornado_app_source, tornado_app_wheels: {listed(map(without_passwords, missing))} does not exist on "
+                f"the controller{self.run.looked(missing)}. Give a path that does (or, for the source, a git address "
+                "or an archive)."
             )
-        folder = os.path.expanduser(self.source)
+        folder = self.run.located(self.source)
         # A repository without a working tree has its parts at the top.
         git = os.path.isfile(f"{folder}/HEAD") or os.path.exists(f"{folder}/.git")
         if self.version and local and os.path.exists(folder) and not git:
@@ -284,7 +287,7 @@ class Inputs:
         values = {name.removeprefix("tornado_app_"): value for name, value in values.items()}
         others = [one for one in self.all if one["name"] != values["name"]]
         ports = [int(port) for one in others for port in one.get("ports", PORTS)]
-        return App.read(values, others=ports, host=self.run.host)
+        return App.read(values, run=self.run, others=ports, host=self.run.host)
 
     def refusals(self):
         """A sentence for each value that is invalid."""
