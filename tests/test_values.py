@@ -77,6 +77,21 @@ def test_a_relative_path_is_found_from_the_inventory_the_playbook_and_where_the_
     assert f"{tmp_path}/here" in sentence
 
 
+def test_a_name_in_other_letters_is_published_as_the_dns_has_it():
+    found, _refused = inputs(
+        "nginx_proxy", nginx_proxy_sites=[{"names": ["bücher.example", "www.example.org"], "static": []}]
+    )
+    assert found.sites[0]["names"] == ["xn--bcher-kva.example", "www.example.org"]
+
+
+@pytest.mark.parametrize(
+    "name", ["a" * 64 + ".example.org", ".".join(["a" * 60] * 5), "bü cher.example", "ü" * 70]
+)
+def test_a_name_that_the_dns_can_t_have_is_refused(name):
+    [sentence] = said("nginx_proxy", nginx_proxy_sites=[{"names": [name], "upstreams": ["127.0.0.1:8000"]}])
+    assert "can't be the name of a site" in sentence
+
+
 def test_a_file_that_a_run_writes_lies_beside_the_inventory(tmp_path):
     found, _refused = inputs(
         "nginx_proxy", nginx_proxy_private_ca_fetch_to="ca.crt", inventory_dir=str(tmp_path)

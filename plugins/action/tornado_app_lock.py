@@ -116,6 +116,15 @@ print(json.dumps(names["look"](sys.argv[-1])))
 """
 
 
+def caller():
+    """Who runs Ansible, and where."""
+    try:
+        name = getuser()
+    except (KeyError, OSError):  # an account without a name, as containers have
+        name = str(os.getuid())
+    return f"{name}@{socket.gethostname()}"
+
+
 class ActionModule(ActionBase):
     """Take the lock of an app, or give it back. Neither is a change.
 
@@ -145,7 +154,8 @@ class ActionModule(ActionBase):
                 said = self.take(status)
         elif status:
             said = self.remote(status, self.app)
-        return {**result, **(json.loads(said[-1]) if status and said else {}), "changed": False}
+        found = json.loads(said[-1]) if status and said else {}
+        return {**result, **found, "who": caller(), "changed": False}
 
     def take(self, status):
         """Take the lock; what a program says once it is ours. AnsibleActionFail: somebody else has it."""
@@ -195,7 +205,7 @@ class ActionModule(ActionBase):
     def hold(self, token):
         """Start the child that keeps the lock's process going."""
         run = multiprocessing.parent_process().pid
-        who = f"{getuser()}@{socket.gethostname()} (pid {run})"
+        who = f"{caller()} (pid {run})"
         if os.fork():
             return
         try:

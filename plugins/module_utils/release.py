@@ -58,7 +58,7 @@ class Release:
     def add_folders(self):
         """The folders that the files lie in, so that no umask of the host decides on them."""
         found = {RESERVED}
-        for name in map(os.path.dirname, self.tree.found):
+        for name in [*map(os.path.dirname, self.tree.found), *self.tree.empty]:
             while name:
                 found.add(name)
                 name = os.path.dirname(name)
@@ -84,6 +84,8 @@ class Release:
     def add_code(self):
         """Write the source, each file read once; the digest of all of it."""
         total, size = hashlib.sha256(), 0
+        for name in sorted(self.tree.empty):
+            add(total, f"{name}/")
         for name, path in sorted(self.tree.found.items()):
             info = self.code_entry(name, path)
             size += info.size

@@ -41,11 +41,11 @@ def filled(path):
 class Tree:
     """The files of a source. static: the folder in it whose files are for everybody.
 
-    found: path in the release to the path of the file or link on the controller.
+    found: path in the release to the path of the file or link on the controller. empty: folders without any.
     """
 
     def __init__(self, folder, static):
-        self.folder, self.static, self.found, self.visited = folder, static, {}, 0
+        self.folder, self.static, self.found, self.empty, self.visited = folder, static, {}, [], 0
         if os.path.lexists(os.path.join(folder, RESERVED)):
             raise Refusal(f"tornado_app_source: the source has a {RESERVED}, which is a reserved name.")
         if empty := empty_submodules(folder):
@@ -76,7 +76,10 @@ class Tree:
         self.visited += 1
         if self.visited > MOST_FILES:
             raise too_much(f"{MOST_FILES} folders")
-        for entry in sorted(os.listdir(os.path.join(self.folder, real))):
+        entries = sorted(os.listdir(os.path.join(self.folder, real)))
+        if name and not entries:
+            self.empty.append(name)
+        for entry in entries:
             self.enter(f"{name}/{entry}".lstrip("/"), f"{real}/{entry}".lstrip("/"), [*above, real])
 
     def enter(self, name, real, above):

@@ -13,7 +13,7 @@ import time
 
 from .refusal import Refusal
 
-SHOWN = 20  # of the last lines that a program said
+MAX_LINES = 1000  # of the last that a program said
 STOP_TIMEOUT = 60  # seconds that a unit may take to stop, which is killed after 5
 LOCAL = "127.0.0.0/8 ::1/128 169.254.0.0/16 fe80::/64"
 
@@ -90,7 +90,7 @@ def run(unit, program, feed, seconds, *properties, take=None, wanted=lambda: Tru
         with subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         ) as process:
-            said = collections.deque(maxlen=SHOWN)
+            said = collections.deque(maxlen=MAX_LINES)
             others = [threading.Thread(target=give, args=(process.stdin, program, feed))]
             others += [threading.Thread(target=read, args=(process.stderr, said))]
             others += [threading.Thread(target=watch, args=(process, unit, wanted))]

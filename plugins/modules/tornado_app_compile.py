@@ -40,6 +40,7 @@ from ..module_utils.text import printable
 from ..module_utils.unprivileged import run
 
 TIMEOUT = 600  # seconds
+SHOWN = 20  # of the last lines
 MOST_BYTES = 32 << 20  # of one compiled file
 
 
@@ -105,7 +106,7 @@ def main():
         _code, log = run(unit, params["program"], feed, TIMEOUT, *closed, take=take)
     except (Refusal, OSError) as problem:
         log = [str(problem)]
-    module.exit_json(changed=True, log=[printable(line) for line in log])
+    module.exit_json(changed=True, log=[printable(line) for line in log[-SHOWN:]])
 
 
 if __name__ == "__main__":

@@ -55,12 +55,14 @@ from urllib.parse import urlsplit
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.lockfile import holder, open_lock
+from ..module_utils.pip_reasons import remedy, why
 from ..module_utils.refusal import Refusal
 from ..module_utils.seal import seal
 from ..module_utils.text import printable, without_passwords
 from ..module_utils.unprivileged import LOCAL, run
 
 TIMEOUT = 3600  # seconds
+SHOWN = 20  # of the last lines that a build said
 NO_TORNADO = 3  # as the program says it
 # Of root's environment, for pip and compilers.
 VARIABLES = re.compile(
@@ -218,7 +220,9 @@ def build(module):
             f" Python can import ({log[-1] if log else 'no reason given'})."
         )
     if code != 0:
-        raise Refusal("the requirements can't be installed. The last lines:", log)
+        raise Refusal(
+            f"the requirements can't be installed{why(log)}{remedy(log)} The last lines:", log[-SHOWN:]
+        )
     for name in (".build", ".complete", *([] if params["editable"] else ["source"])):
         remove(f"{path}/{name}")
     try:

@@ -9,8 +9,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from .nginx_proxy_description import describe, open_rules, slug
 from .values import PATH, address, filled, listed, network, port, quoted, twice, whole
 
-LABEL = "[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 NAME = re.compile(rf"(?:\*\.)?(?:{LABEL}\.)*(?![0-9]){LABEL}")
+LONGEST_NAME = 253  # characters, in the DNS; a label has 63
 HOST = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
 QUOTED = re.compile(r"[ !#%-\[\]-~]*")  # what can stand between quotes: neither quote, backslash nor dollar
 HEADER = re.compile("[A-Za-z][A-Za-z0-9-]*")
@@ -99,7 +100,16 @@ ACME = {
 
 def site_name(text):
     """Whether a text can be the name of a site: of a host (*.example.org too), or an address."""
-    return bool(NAME.fullmatch(text)) or (text == text.lower() and address(text) is not None)
+    named = bool(NAME.fullmatch(text)) and len(text) <= LONGEST_NAME
+    return named or (text == text.lower() and address(text) is not None)
+
+
+def as_ascii(name):
+    """A name as the DNS has it: bücher.example is xn--bcher-kva.example. One that can't be is given back."""
+    try:
+        return name if name.isascii() else name.encode("idna").decode()
+    except UnicodeError:
+        return name
 
 
 def upstream(text):
@@ -128,6 +138,8 @@ class Inputs:
         self.variables, self.run = variables, run
         options = run.options["nginx_proxy_sites"]["options"]
         self.sites = [filled(options, one) for one in variables["nginx_proxy_sites"]]
+        for site in self.sites:
+            site["names"] = [as_ascii(one) for one in site["names"]]
         self.present = [one for one in self.sites if one["state"] == "present"]
         self.limits = filled(run.options["nginx_proxy_limits"]["options"], variables["nginx_proxy_limits"])
         self.acme = filled(run.options["nginx_proxy_acme"]["options"], variables["nginx_proxy_acme"])

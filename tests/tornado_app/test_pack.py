@@ -236,6 +236,16 @@ def test_no_other_account_reads_a_release_but_for_its_static_files(pack, source)
     assert {(member.uname, member.gname) for member in members.values()} == {("root", "tornado-chat")}
 
 
+def test_an_empty_folder_is_part_of_a_release(pack, source):
+    before = pack()["id"]
+    (source / "data/uploads").mkdir(parents=True)
+    (source / "__pycache__").mkdir()
+    found = pack()
+    assert found["members"]["data/uploads"].isdir()
+    assert "__pycache__" not in found["members"]
+    assert found["id"] != before
+
+
 def test_version_control_and_caches_stay_behind(pack, source):
     for name in (".git", "__pycache__", ".venv"):
         (source / name).mkdir()
