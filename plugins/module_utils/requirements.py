@@ -1,5 +1,6 @@
 """The requirements of a source: the file, and what decides whether two of them give the same environment."""
 
+import codecs
 import hashlib
 import os
 import re
@@ -8,6 +9,8 @@ from .links import resolve
 from .refusal import Refusal
 from .tree import LEFT_OUT, RESERVED
 
+# By their first bytes, as pip takes them: PowerShell writes UTF-16.
+ENCODINGS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 DEFAULT = "requirements.txt"  # the one file that a source need not have
 INCLUDED = re.compile(r"\s*(?:-r|--requirement|-c|--constraint)[ =]*(\S+)")
 LOCAL = re.compile(r"\s*(-e|--editable|\.|/|file:)|.*@\s*file:")
@@ -34,15 +37,17 @@ def find(folder, name):
 def read(folder, path):
     """The text of a requirements file."""
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
+        with open(path, "rb") as file:
+            data = file.read()
+        encoding = next((name for mark, name in ENCODINGS.items() if data.startswith(mark)), "utf-8")
+        text = data.decode(encoding)
         if "\0" in text:
             raise ValueError
     except (OSError, ValueError) as problem:
-        why = problem.strerror if isinstance(problem, OSError) else "no UTF-8 text"
+        why = problem.strerror if isinstance(problem, OSError) else "no text in UTF-8 or UTF-16"
         raise Refusal(
             f"tornado_app_requirements: {os.path.relpath(path, folder)} can't be read ({why})."
-            " Give requirements as UTF-8 text, in files that you may read."
+            " Give requirements as text, in files that you may read."
         ) from problem
     return text
 

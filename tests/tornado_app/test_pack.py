@@ -172,6 +172,22 @@ def test_requirements_that_are_not_in_the_source_are_refused(pack, source, name)
         pack(requirements=name)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_requirements_as_windows_writes_them_are_read(pack, source, encoding):
+    (source / "more.txt").write_text("tornado==6.5\n")
+    (source / "requirements.txt").write_bytes("-r more.txt\r\n".encode(encoding))
+    before = pack()["venv"]
+    (source / "more.txt").write_text("tornado==6.4\n")
+    assert pack()["venv"] != before
+
+
+def test_a_name_in_another_encoding_is_part_of_a_release(pack, source):
+    name = os.fsencode(source / "static") + b"/\xfcber.css"
+    with open(name, "w", encoding="ascii") as file:
+        file.write("p {}\n")
+    assert os.fsdecode(b"static/\xfcber.css") in pack()["members"]
+
+
 def test_only_the_usual_requirements_may_be_missing(pack, source):
     assert pack()["requirements"] == ".release/requirements.txt"
     (source / "requirements").mkdir()
@@ -184,7 +200,9 @@ def test_only_the_usual_requirements_may_be_missing(pack, source):
         pack()
 
 
-@pytest.mark.parametrize("content", [b"tornado==6.5 # caf\xe9\n", b"-r a\0b\n", "tornado\n".encode("utf-16")])
+@pytest.mark.parametrize(
+    "content", [b"tornado==6.5 # caf\xe9\n", b"-r a\0b\n", "tornado\n".encode("utf-16")[:-1]]
+)
 @pytest.mark.parametrize("name", ["requirements.txt", "more/base.txt"])
 def test_requirements_that_are_no_text_are_refused(pack, source, name, content):
     (source / "more").mkdir()
@@ -193,8 +211,8 @@ def test_requirements_that_are_no_text_are_refused(pack, source, name, content):
     with pytest.raises(Refusal) as caught:
         pack()
     assert str(caught.value) == (
-        f"tornado_app_requirements: {name} can't be read (no UTF-8 text)."
-        " Give requirements as UTF-8 text, in files that you may read."
+        f"tornado_app_requirements: {name} can't be read (no text in UTF-8 or UTF-16)."
+        " Give requirements as text, in files that you may read."
     )
 
 
@@ -203,7 +221,7 @@ def test_requirements_that_cannot_be_read_are_refused(pack, source, monkeypatch)
     assert pack()["requirements"] == "requirements.txt"
 
     def refuse(path, *words, **more):
-        if str(path).endswith("source/requirements.txt") and "encoding" in more:
+        if str(path).endswith("source/requirements.txt") and words == ("rb",):
             raise PermissionError(13, "Permission denied")
         return open(path, *words, **more)
 
