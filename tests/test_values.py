@@ -99,6 +99,17 @@ def test_a_file_that_a_run_writes_lies_beside_the_inventory(tmp_path):
     assert found.description()["fetch_to"] == f"{tmp_path}/ca.crt"
 
 
+@pytest.mark.parametrize(
+    ("role", "playbook"),
+    [("tornado_app", "rollback"), ("nginx_proxy", "maintenance"), ("nginx_proxy", "purge")],
+)
+def test_what_a_playbook_may_be_told_need_not_be_told(role, playbook):
+    variables = {**role_variables(role), "inventory_hostname": "www1"}
+    run = Run(ROOT / "roles" / role, DataLoader(), variables, playbook)
+    run.types()
+    assert run.description() is not None
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_the_defaults_are_taken(role):
     assert said(role) == []

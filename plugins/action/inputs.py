@@ -85,6 +85,7 @@ class Run:
         return {
             name: defaults.template(self.defaults[name]) if name in self.refused else self.value(name, **more)
             for name in self.options
+            if name in self.defaults  # no argument of a playbook
         }
 
     def types(self):
