@@ -124,6 +124,25 @@ def test_a_configuration_that_does_not_start_leaves_the_workers_of_a_killed_mast
     assert eventually(lambda: client.ask("/healthz").status == 200)
 
 
+def test_a_file_beside_the_role_s_is_loaded_and_a_broken_one_is_named(client, host, playbook):
+    other = "curl --silent --output /dev/null --write-out %{http_code} http://127.0.0.1:9876/"
+    try:
+        host.check_output(f"echo 'server {{ listen 127.0.0.1:9876; return 204; }}' > {FOREIGN}")
+        assert "changed=1" in playbook("playbooks/publish.yml")[1]
+        assert host.run(other).stdout == "204"
+        assert "changed=0" in playbook("playbooks/publish.yml")[1]
+        host.check_output(f"echo nonsense >> {FOREIGN}")
+        code, output = playbook("playbooks/publish.yml")
+        assert code != 0
+        assert FOREIGN in output
+        assert host.run(other).stdout == "204"
+    finally:
+        host.check_output(f"rm {FOREIGN}")
+    assert playbook("playbooks/publish.yml")[0] == 0
+    assert host.run(other).stdout == "000"
+    assert client.ask("/healthz").status == 200
+
+
 def test_its_logs_are_rotated(client, host, eventually):
     # What logrotate does with them.
     log = "/var/log/nginx/access.log"

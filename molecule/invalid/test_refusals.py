@@ -130,6 +130,22 @@ def test_a_key_of_another_certificate_is_refused_and_not_shown(playbook, tmp_pat
     assert "PRIVATE KEY" not in said
 
 
+def test_sites_that_would_lose_their_settings_are_named_with_them(playbook, host):
+    host.check_output(
+        """
+        mkdir -p /etc/nginx/sites-enabled
+        printf 'http {\\n client_max_body_size 100m;\\n}\\n' > /etc/nginx/nginx.conf
+        echo 'server { listen 81; }' > /etc/nginx/sites-enabled/old
+        """
+    )
+    try:
+        said = refusal(playbook, sites({}))
+        assert "has settings of its own (line 2: client_max_body_size 100m;), which" in said
+        assert "/etc/nginx/sites-enabled/old would lose with it." in said
+    finally:
+        host.check_output("rm -r /etc/nginx")
+
+
 def test_an_unsupported_system_is_refused(playbook, host):
     host.check_output("mv /etc/os-release /etc/os-release.kept")
     host.check_output('printf \'NAME="Ubuntu"\\nID=ubuntu\\nVERSION_ID="24.04"\\n\' > /etc/os-release')

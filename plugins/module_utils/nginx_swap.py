@@ -13,14 +13,10 @@ from . import nginx_paths as paths
 from .files import read, write
 from .nginx_release import link, linked, store
 from .nginx_service import Refused, load, test, unit
+from .nginx_unmanaged import digest, is_stock, note
 from .systemd import confine, run
 
 RELOAD_NEEDED = "unread"  # the mark's file, beside nginx.conf or a certificate; older versions left it too
-
-
-def is_stock(path):
-    """Whether this is Debian's welcome page: it would claim port 80 for itself."""
-    return path == paths.STOCK_SITE and os.path.realpath(path) == f"{paths.HOME}/sites-available/default"
 
 
 def reload_needed(more):
@@ -63,6 +59,7 @@ def swap(folder, files, origins, drop_in, port, group, more):
     stock_site = os.readlink(paths.STOCK_SITE) if is_stock(paths.STOCK_SITE) else None
     # Debian's own the first time; later somebody's.
     replaced = paths.EDITED if os.path.exists(paths.DIST) else paths.DIST
+    others = digest()
     store(folder, files, group)
     link(folder, paths.NEXT)
     try:
@@ -83,4 +80,5 @@ def swap(folder, files, origins, drop_in, port, group, more):
         if has_read:
             clear_marks(more)
         raise
+    note(others)
     clear_marks(more)

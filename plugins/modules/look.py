@@ -38,8 +38,10 @@ answers:
     C(mode) (permissions); C(folders) is folder to the names in it, none where there is none; C(missing)
     are the packages that are not installed; C(active) the units that are active, and enabled for the
     next boot; C(instances) is app to the ports, as text, that have a unit which is loaded or enabled;
-    C(sites) the names of the files of the sites that the role C(nginx_proxy) has made; and C(build) what
-    nginx says of its version and build, empty where there is none.
+    C(sites) the names of the files of the sites that the role C(nginx_proxy) has made; C(settings) the lines
+    that somebody has added to Debian's nginx.conf before the role came, and C(unmanaged) the files that it
+    includes and the role has not made; and C(build) what nginx says of its version and build, empty where
+    there is none.
 """
 
 import contextlib
@@ -52,6 +54,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.host import known_ports
 from ..module_utils.listeners import holders
+from ..module_utils.nginx_unmanaged import own_settings, unmanaged
 
 NGINX = "/etc/nginx"
 KINDS = {stat.S_IFDIR: "folder", stat.S_IFREG: "file", stat.S_IFLNK: "link"}
@@ -125,6 +128,8 @@ def answer(question):
         "active": [unit for unit in question.get("units", []) if active(unit)],
         "instances": {name: known_ports(f"tornado-{name}") for name in question.get("apps", [])},
         "sites": sites() if nginx else [],
+        "settings": own_settings() if nginx else [],
+        "unmanaged": unmanaged() if nginx else [],
         "build": said("/usr/sbin/nginx", "-V") if nginx else "",
     }
 

@@ -89,7 +89,6 @@ restart_needed:
   description: Whether nginx runs since before its drop-in was written.
 """
 
-import glob
 import os
 import pwd
 import shutil
@@ -102,16 +101,11 @@ from ..module_utils.listeners import holders
 from ..module_utils.nginx_reasons import separated
 from ..module_utils.nginx_release import MARK, drifted, filled, leftovers, linked, name_of, stored
 from ..module_utils.nginx_service import Refused, restart_needed, unit
-from ..module_utils.nginx_swap import is_stock, reload_needed, swap
+from ..module_utils.nginx_swap import reload_needed, swap
+from ..module_utils.nginx_unmanaged import is_stock, unloaded, unmanaged
 from ..module_utils.systemd import outdated
 
 USER = "www-data"  # Debian's, of the workers
-
-
-def unmanaged():
-    """Files that nginx.conf includes and the role has not made."""
-    found = glob.glob(f"{paths.HOME}/conf.d/*.conf") + glob.glob(f"{paths.HOME}/sites-enabled/*")
-    return sorted(path for path in found if not is_stock(path))
 
 
 def missing(upstreams, named):
@@ -153,6 +147,7 @@ def main():
         or is_stock(paths.STOCK_SITE)
         or not now["runs"]
         or reload_needed(module.params["read_at_start"])
+        or unloaded()
     )
     # The folder's name is in every include; as a difference it tells nothing.
     in_use = f"tornadoes/{os.path.basename(old)}" if old else MARK

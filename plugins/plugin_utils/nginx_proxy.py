@@ -421,6 +421,12 @@ class Inputs:
                 yield (
                     f"nginx_proxy_acme: ca_bundle: {path} is no file on {self.run.host}. Put it there first."
                 )
+        if found["settings"] and found["unmanaged"]:
+            yield (
+                f"nginx_proxy_sites: /etc/nginx/nginx.conf on {self.run.host} has settings of its own "
+                f"({listed(found['settings'])}), which {listed(found['unmanaged'])} would lose with it. Move them into "
+                "these files first."
+            )
         # Their certificates and keys would go, which nobody can bring back.
         known = {slug(name) for name in self.all("names")}
         if left := [re.sub("^_", "*", one) for one in found["sites"] if one not in known]:
