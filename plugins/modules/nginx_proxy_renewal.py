@@ -46,6 +46,12 @@ due:
   elements: str
   returned: always
   description: A line for each certificate that a CA has to be asked for, or would have to be.
+status:
+  type: dict
+  returned: always
+  description: >-
+    C(table), lines for people, and C(troubles), a sentence each, of all certificates; empty where the program
+    did not run.
 """
 
 import json
@@ -152,22 +158,23 @@ def main():
     os.umask(0o022)
     description = module.params["description"]
     if not description:
-        module.exit_json(changed=uninstall(module), issued=[], due=[], ca=read(CA))
+        module.exit_json(changed=uninstall(module), issued=[], due=[], ca=read(CA), status={})
     program = packed("certificates", module.params["program"])
     text = json.dumps(description, indent=4, sort_keys=True) + "\n"
     units = {f"{UNITS}/{name}": unit for name, unit in module.params["units"].items()}
     changed, diff = install(module, {DESCRIPTION: text, **units}, program)
-    issued, due, provided = [], [], []
+    issued, due, provided, status = [], [], [], {}
     if module.params["run"]:
-        issued = lines(module, program, "issue", data=text)
+        for slug, pair in module.params["provided"].items():
+            provided += lines(module, program, "provide", slug, data=json.dumps(pair))
+        *issued, status = lines(module, program, "issue", "--report", data=text)
         # A CA that others run can't be asked before nginx runs.
         if any(site["tls"] == "acme" for site in description["sites"]):
             words = () if module.check_mode else ("--dry-run",)
             due = [line for line in lines(module, program, "renew", *words, data=text) if line not in issued]
-        for slug, pair in module.params["provided"].items():
-            provided += lines(module, program, "provide", slug, data=json.dumps(pair))
+        status = json.loads(status)
     changed = bool(changed or issued or provided or (due and module.check_mode))
-    module.exit_json(changed=changed, diff=diff, issued=issued, due=due, ca=read(CA))
+    module.exit_json(changed=changed, diff=diff, issued=issued, due=due, ca=read(CA), status=status)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import sys
 
@@ -28,6 +29,7 @@ def main() -> int:
         "--description", default=str(paths.DESCRIPTION), help="file, or - for the standard input"
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be issued")
+    parser.add_argument("--report", action="store_true", help="print the status at the end, as JSON")
     parser.add_argument("--force", action="store_true", help="issue what is not due, too")
     words = parser.parse_args()
     if os.geteuid():
@@ -48,10 +50,12 @@ def main() -> int:
                 renew(wanted, words.dry_run, words.force)
     except Trouble as problem:
         sys.exit(f"{problem}.")
-    if words.verb == "issue" or (words.verb == "renew" and words.dry_run):
-        return 0
     failures = failed()
     rows = [judged(site, wanted.acme, failures) for site in wanted.sites]
+    if words.report:
+        print(json.dumps({"table": table(rows).splitlines(), "troubles": troubles(rows)}))
+    if words.verb == "issue" or (words.verb == "renew" and words.dry_run):
+        return 0
     if words.verb == "status":
         print(table(rows))
     for trouble in troubles(rows):
