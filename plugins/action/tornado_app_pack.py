@@ -1,7 +1,7 @@
 """Pack a release on the controller: what of it is secret never leaves this process.
 
-The module gets what stands for the secrets in the release's id; they themselves go to the host
-by tornado_app_secrets. What is packed lies in a folder of this run, next to Ansible's own. A
+Something else stands for the secrets in the release's id; they themselves go to the host by
+tornado_app_secrets. What is packed lies in a folder of this run, next to Ansible's own. A
 killed run leaves its folder to the next one.
 """
 
@@ -17,10 +17,35 @@ import tempfile
 from ansible import constants
 from ansible.plugins.action import ActionBase
 
-from ..module_utils.source import remote
+from ..module_utils.refusal import Refusal
 from ..plugin_utils.controller import located
+from ..plugin_utils.pack import pack
+from ..plugin_utils.source import remote
 
 PREFIX = "tornado-app-"
+TEXT, NEEDED = {"type": "str", "default": ""}, {"type": "str", "required": True}
+OPTIONS = {
+    "source": NEEDED,
+    "version": TEXT,
+    "checksum": TEXT,
+    "runtime": NEEDED,
+    "group": NEEDED,
+    "settings": {"type": "dict", "required": True},
+    "static": {"type": "str", "default": "static"},
+    "requirements": NEEDED,
+    "default_requirements": NEEDED,
+    "wheels": TEXT,
+    "python": NEEDED,
+}
+
+
+def plain(value):
+    """A value as JSON has it, whatever Ansible knows of it besides."""
+    if isinstance(value, dict):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    return value
 
 
 def seal(secrets):
@@ -51,19 +76,18 @@ def sweep(folder):
 
 
 class ActionModule(ActionBase):
-    """Take the module's arguments, secrets among the settings; return what it returns, and the path.
-
-    C(remove) alone: the folder that an earlier call has returned, which goes.
-    """
+    """See plugins/modules/tornado_app_pack.py for what it takes and returns."""
 
     def run(self, tmp=None, task_vars=None):
         """Ansible calls this, in a process of its own for each task."""
         result = super().run(tmp, task_vars)
-        words = dict(self._task.args)
+        words = plain(self._task.args)
         if "remove" in words:
             if os.path.basename(words["remove"]).startswith(PREFIX):
                 shutil.rmtree(words["remove"], ignore_errors=True)
             return {**result, "changed": False}
+        _validated, words = self.validate_argument_spec(OPTIONS)
+        words = plain(words)
         if not remote(words["source"]):
             words["source"] = located(task_vars, words["source"])
         words["wheels"] = words["wheels"] and located(task_vars, words["wheels"])
@@ -74,10 +98,12 @@ class ActionModule(ActionBase):
         home = os.path.dirname(constants.DEFAULT_LOCAL_TMP)
         sweep(home)
         folder = tempfile.mkdtemp(prefix=f"{PREFIX}{run}-", dir=home)
-        words.update(
-            settings=settings, seal=seal(secrets), destination=os.path.join(folder, "release.tar.gz")
-        )
-        module = self._execute_module(
-            module_name="tornadoes.tornadoes.tornado_app_pack", module_args=words, task_vars=task_vars
-        )
-        return {**result, **module, "path": words["destination"], "folder": folder, "wheels": words["wheels"]}
+        path = os.path.join(folder, "release.tar.gz")
+        words.update(settings=settings, seal=seal(secrets), destination=path)
+        found = {"changed": False, "path": path, "folder": folder, "wheels": words["wheels"], "refusal": ""}
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            try:
+                found |= pack(words, scratch)
+            except Refusal as problem:
+                found["refusal"] = str(problem)
+        return {**result, **found}

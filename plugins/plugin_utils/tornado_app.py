@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import PurePosixPath
 from typing import Any
 
-from ..module_utils.source import remote
 from ..module_utils.text import without_passwords
+from .source import remote
 from .values import listed, twice
 
 PORTS = [8000, 8001, 8002, 8003]  # of an app that lists none

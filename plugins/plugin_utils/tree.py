@@ -5,9 +5,9 @@ import os
 import re
 import stat
 
+from ..module_utils.links import resolve
+from ..module_utils.refusal import Refusal
 from .archive import MOST_FILES
-from .links import resolve
-from .refusal import Refusal
 
 # Version control, environments and caches: never part of a program.
 LEFT_OUT = {".git", ".hg", ".svn", ".venv", ".tox", "__pycache__"}

@@ -5,8 +5,8 @@ import hashlib
 import os
 import re
 
-from .links import resolve
-from .refusal import Refusal
+from ..module_utils.links import resolve
+from ..module_utils.refusal import Refusal
 from .tree import LEFT_OUT, RESERVED
 
 # By their first bytes, as pip takes them: PowerShell writes UTF-16.

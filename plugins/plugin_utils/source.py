@@ -2,15 +2,17 @@
 
 import hashlib
 import os
+import shutil
 import stat
+from http.client import HTTPException
 from urllib.parse import unquote, urlsplit
 
-from ansible.module_utils.urls import fetch_file
+from ansible.module_utils.urls import ConnectionError, open_url
 
+from ..module_utils.refusal import Refusal
+from ..module_utils.text import printable, without_passwords
 from .archive import DAMAGED, unpack
 from .git import WEB, check_out, scheme
-from .refusal import Refusal
-from .text import printable, without_passwords
 
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
 
@@ -37,9 +39,9 @@ def origin_of(source, *more):
     return " ".join(word for word in (printable(without_passwords(source)), *more) if word)
 
 
-def fetch(module, scratch):
-    """The folder of the source that an AnsibleModule names, and its origin. scratch: a folder to use."""
-    source, version, checksum = (module.params[name] for name in ("source", "version", "checksum"))
+def fetch(params, scratch):
+    """The folder of the source that these options name, and its origin. scratch: a folder to use."""
+    source, version, checksum = (params[name] for name in ("source", "version", "checksum"))
     if is_git(source, version):
         folder = os.path.join(scratch, "tree")
         commit = check_out(source, version, folder)
@@ -51,7 +53,7 @@ def fetch(module, scratch):
             raise Refusal(
                 f"tornado_app_checksum: {origin} comes from the network. Give its checksum, sha256:DIGITS."
             )
-        path = fetch_file(module, source)
+        path = download(source, origin, scratch)
     elif scheme(source) == "file":
         path = unquote(urlsplit(source).path)
     if is_archive(source):
@@ -64,6 +66,17 @@ def fetch(module, scratch):
             " Give a directory, a git address or an archive."
         )
     return os.path.realpath(path), origin
+
+
+def download(source, origin, scratch):
+    """The path of what an address gives. origin: the address as it may be shown."""
+    path = os.path.join(scratch, "archive")
+    try:
+        with open_url(source, timeout=60) as answer, open(path, "wb") as file:
+            shutil.copyfileobj(answer, file)
+    except (OSError, ConnectionError, HTTPException) as problem:  # an answer that is an error among them
+        raise Refusal(f"tornado_app_source: {origin} can't be fetched ({problem}).") from problem
+    return path
 
 
 def from_archive(path, name, checksum, scratch):

@@ -6,8 +6,8 @@ import os
 import stat
 import tarfile
 
+from ..module_utils.refusal import Refusal
 from .archive import MOST_BYTES
-from .refusal import Refusal
 from .tree import RESERVED, too_much
 
 POINTER = b"version https://git-lfs.github.com/spec/"

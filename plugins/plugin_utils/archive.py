@@ -15,7 +15,7 @@ import tarfile
 import zipfile
 import zlib
 
-from .refusal import Refusal
+from ..module_utils.refusal import Refusal
 
 MOST_FILES = 250_000  # files, folders and links of one source
 MOST_BYTES = 8 << 30  # of all its files together

@@ -5,7 +5,7 @@ import re
 import subprocess
 from urllib.parse import unquote, urlsplit
 
-from .refusal import Refusal
+from ..module_utils.refusal import Refusal
 
 WEB = ("http", "https")
 # How git is to reach a server. All else that the environment says is about another repository: git sets it
