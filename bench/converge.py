@@ -64,28 +64,23 @@ def book(folder, name, *words):
     return [folder / ".venv/bin/ansible-playbook", *inventory, name, *words]
 
 
-def ways_of(name, folder, costs, alone):
-    """Two ways to a number: a run of a checkout that has nothing to do, and a deploy of new code.
+def way_of(name, folder, costs, alone):
+    """A way to the numbers of a checkout: a run that has nothing to do, then a deploy of new code.
 
     alone: whether the host is that checkout's already.
     """
     idle = book(folder, "site.yml", "-e", "tornado_app_name=hello")
-    deploy = book(
-        folder, "playbooks/deploy.yml", "-e", "tornado_app_name=load", "-e", "tornado_app_settle_time=0"
-    )
+    new = ["-e", "tornado_app_name=load", "-e", "tornado_app_settle_time=0"]
 
-    def run(what, command, changed):
-        if not alone:
-            for app in ("hello", "load"):
-                finish(name, book(folder, "site.yml", "-e", f"tornado_app_name={app}", *deploy[-2:]), folder)
-        if changed:
-            (lab.MADE / "source/version.txt").write_text(f"{time.time()}\n")
-        return costs.run(what, command, folder, changed)
+    def run():
+        for words in [] if alone else (idle[-2:], new):
+            finish(name, book(folder, "site.yml", *words), folder)
+        seconds = costs.run(name, idle, folder, False)
+        (lab.MADE / "source/version.txt").write_text(f"{time.time()}\n")
+        costs.run(f"{name}, a deploy", book(folder, "playbooks/deploy.yml", *new), folder, True)
+        return seconds
 
-    return {
-        name: lambda: run(name, idle, False),
-        f"{name}, a deploy": lambda: run(f"{name}, a deploy", deploy, True),
-    }
+    return run
 
 
 def main():
@@ -98,19 +93,19 @@ def main():
     costs = Costs()
     plain = book(lab.ROOT, "bench/plain/site.yml")
     ways = {
-        **ways_of("ours", lab.ROOT, costs, alone=not against),
+        "ours": way_of("ours", lab.ROOT, costs, alone=not against),
         "plain": lambda: costs.run("plain", plain, lab.ROOT, False),
         "floor": lambda: costs.run("floor", lab.ssh(FLOOR), lab.ROOT, False),
     }
     if against:
-        ways |= ways_of("before", (lab.ROOT / against).resolve(), costs, alone=False)
+        ways["before"] = way_of("before", (lab.ROOT / against).resolve(), costs, alone=False)
     for name in ways:
         # The first one pays for connections and caches of the file system.
         ways[name]()
     costs.wall, costs.processor = {}, {}
     lab.say(f"{len(ways)} ways, {lab.ROUNDS} rounds")
     lab.rounds(ways)
-    for name in ways:
+    for name in costs.wall:
         ours = "ours, a deploy" if name.endswith("deploy") else "ours"
         wall, used = costs.wall[name], costs.processor[name]
         more, less = lab.ratio(wall, costs.wall[ours]), lab.ratio(used, costs.processor[ours])
