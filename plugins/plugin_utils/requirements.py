@@ -11,6 +11,7 @@ from .tree import LEFT_OUT, RESERVED
 
 # By their first bytes, as pip takes them: PowerShell writes UTF-16.
 ENCODINGS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+MOST_PATHS = 1000  # that requirements may name one by one
 DEFAULT = "requirements.txt"  # the one file that a source need not have
 INCLUDED = re.compile(r"\s*(?:-r|--requirement|-c|--constraint)[ =]*(\S+)")
 LOCAL = re.compile(r"\s*(-e|--editable|\.|/|file:)|.*@\s*file:")
@@ -92,7 +93,8 @@ def installed(folder, found):
     paths = set()
     for line in found:
         paths |= named(folder, line) or ({""} if LOCAL.match(line) else set())
-    return sorted(paths)
+    # Each is looked for among all files, so a source with very many of them is meant as a whole.
+    return sorted(paths) if len(paths) <= MOST_PATHS else [""]
 
 
 def wheels(folder):

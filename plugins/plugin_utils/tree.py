@@ -13,6 +13,7 @@ from .archive import MOST_FILES
 LEFT_OUT = {".git", ".hg", ".svn", ".venv", ".tox", "__pycache__"}
 LEFT_OUT |= {".mypy_cache", ".pytest_cache", ".ruff_cache"}
 RESERVED = ".release"
+MOST_NAMES = 1 << 20  # characters of the file that names submodules
 
 
 def too_much(limit):
@@ -22,13 +23,13 @@ def too_much(limit):
 
 def empty_submodules(folder):
     """Paths of the git submodules that a source names and has nothing of."""
-    with (
-        contextlib.suppress(OSError),
-        open(f"{folder}/.gitmodules", encoding="utf-8", errors="replace") as file,
-    ):
-        paths = re.findall(r"(?m)^\s*path\s*=\s*(.+?)\s*$", file.read())
-        return [path for path in paths if not filled(os.path.join(folder, path))]
-    return []
+    path = f"{folder}/.gitmodules"
+    # A link or a pipe of that name would be read without an end, and is nothing to git either.
+    if not os.path.lexists(path) or not stat.S_ISREG(os.lstat(path).st_mode):
+        return []
+    with open(path, encoding="utf-8", errors="replace") as file:
+        paths = re.findall(r"(?m)^\s*path\s*=\s*(.+?)\s*$", file.read(MOST_NAMES))
+    return [path for path in paths if not filled(os.path.join(folder, path))]
 
 
 def filled(path):

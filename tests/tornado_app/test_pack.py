@@ -356,6 +356,12 @@ def test_what_a_repository_has_elsewhere_is_in_the_release(pack, source, tmp_pat
     )
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.symlink("/dev/zero", path)])
+def test_what_is_no_file_of_submodules_is_not_read(pack, source, make):
+    make(source / ".gitmodules")
+    assert ".gitmodules" in refusal(pack)
+
+
 def test_a_pointer_in_the_place_of_a_large_file_is_refused(pack, source):
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 99\n"
     (source / "model.bin").write_text(pointer)
