@@ -55,6 +55,7 @@ class Port:
         self.listener = socket.create_server(("127.0.0.1", self.number), backlog=1024)
         self.log = folder / "log"
         self.keeper = None
+        self.wrapper = []  # what the keeper is started by, before its own command
         self.stored = {}  # what systemd keeps over a restart: name -> socket
 
     def add(self, name, source, **settings):
@@ -105,7 +106,7 @@ class Port:
         }
         with self.log.open("ab") as log:
             self.keeper = subprocess.Popen(
-                ["/bin/bash", "-c", f"exec {moves}; LISTEN_PID=$$ exec {keeper}"],
+                ["/bin/bash", "-c", f"exec {moves}; LISTEN_PID=$$ exec {shlex.join(self.wrapper)} {keeper}"],
                 pass_fds=high,
                 env=environment,
                 stderr=log,
@@ -151,6 +152,11 @@ class Port:
         """One command to the keeper, on a connection of its own; the answer."""
         with self.connect() as channel:
             return self.tell(channel, **message)
+
+    def swap(self, release):
+        """Swap, and wait for the process before to end: until it has heard of it, both accept."""
+        assert self.ask(do="swap", release=release)["ok"]
+        assert self.wait_for(lambda: not self.ask(do="status")["draining"])
 
     def connect(self):
         """A connection to the keeper."""

@@ -1,9 +1,11 @@
 """The keeper with real processes: who serves, who is refused, who takes over. No systemd."""
 
+import array
 import errno
 import importlib
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -191,6 +193,24 @@ def test_a_process_comes_again_that_could_not_be_given_the_port(tmp_path, monkey
     assert len(met) == 1
 
 
+def test_a_swap_on_a_host_without_room_for_descriptors_drains_the_old_process(serving):
+    """The keeper's limit counts what all processes of its account have in flight; root may exceed it."""
+    serving.keeper.terminate()
+    serving.keeper.wait()
+    serving.wrapper = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+    serving.start()
+    serving.add("two", PROGRAM)
+    ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with serving.connect() as channel, ends[0], ends[1]:
+        assert serving.tell(channel, do="swap", release="two", hold=True)["ok"]
+        resource.prlimit(serving.keeper.pid, resource.RLIMIT_NOFILE, (64, 64))
+        ends[0].sendmsg([b"full"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0] * 100))])
+        new = serving.tell(channel, do="commit")["pid"]
+        assert serving.wait_for(lambda: not serving.ask(do="status")["draining"])
+        assert not serving.ask(do="status")["drains"][-1]["forced"]
+        assert f'"pid": {new}' in serving.get()
+
+
 def test_a_killed_process_is_replaced(serving):
     for _time in range(3):
         # 0 for the moment in which the keeper has not heard yet that the new one serves.
@@ -206,7 +226,7 @@ def test_a_process_whose_loop_does_not_turn_is_replaced(serving, how):
     # The others have no watchdog: where the kernel does not count who waits for a processor, a
     # machine that is busy for 2 s would end their process.
     serving.add("watched", PROGRAM, watchdog=2)
-    assert serving.ask(do="swap", release="watched")["ok"]
+    serving.swap("watched")
     pid = serving.ask(do="status")["pid"]
     assert pid
     if how == "stopped":
@@ -278,7 +298,7 @@ def test_the_next_keeper_ends_what_the_one_before_had_begun(serving):
 @pytest.mark.parametrize("word", ["retire", ""])
 def test_a_restart_swaps_the_process_without_a_gap(serving, word):
     serving.add("patient", PROGRAM, drain_timeout=30)
-    assert serving.ask(do="swap", release="patient")["ok"]
+    serving.swap("patient")
     pid = serving.ask(do="status")["pid"]
     polls = []
     poll = threading.Thread(target=lambda: polls.append(serving.get("/poll?seconds=25", timeout=40)))

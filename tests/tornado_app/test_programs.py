@@ -54,10 +54,9 @@ def test_a_program_is_swapped_without_a_lost_request(deploy, main, version):
     for release in ("two", "one"):
         assert ask() == good
         client = connection.sock
-        assert port.ask(do="swap", release=release)["ok"]
+        port.swap(release)
         # The idle connection is handed to the new process, not closed. (While the old one
         # is still there, it may answer and ask to come again.)
-        assert port.wait_for(lambda: not port.ask(do="status")["draining"])
         assert [ask() for _turn in range(20)] == [good] * 20
         assert connection.sock is client
 
@@ -65,7 +64,7 @@ def test_a_program_is_swapped_without_a_lost_request(deploy, main, version):
 def test_a_second_port_of_the_program_stays_open_as_well(deploy):
     second = free_port()
     port = deploy("second_port.py", arguments=[f"--admin_port={second}"])
-    port.ask(do="swap", release="two")
+    port.swap("two")
     with socket.create_connection(("127.0.0.1", second)) as client:
         client.sendall(b"GET / HTTP/1.0\r\n\r\n")
         assert b"Hello, friendly user!" in client.recv(4096)
@@ -76,8 +75,7 @@ def test_a_settings_file_named_by_an_argument_is_the_releases_own(deploy, versio
     port = deploy("with_settings/server.py", version, arguments=["--config=with_settings/evening.conf"])
     assert port.get("/") == "Good evening, friendly user!"
     (port.home / "releases/two/with_settings/evening.conf").write_text('greeting = "Good night"\n')
-    assert port.ask(do="swap", release="two")["ok"]
-    assert port.wait_for(lambda: not port.ask(do="status")["draining"])
+    port.swap("two")
     assert port.get("/") == "Good night, friendly user!"
 
 

@@ -291,14 +291,14 @@ class Child:
         seconds = self.settings["drain_timeout"]
         self.state, self.drain_begun = State.DRAINING, now
         self.deadline = now + seconds + EXIT_TIMEOUT
-        handed = None
-        if successor:
-            handed, taken = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            successor.send({"do": "adopt"}, taken)
-            taken.close()
-        self.send({"do": "drain", "seconds": seconds, "close": close}, handed)
-        if handed:
-            handed.close()
+        message = {"do": "drain", "seconds": seconds, "close": close}
+        handed, taken = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with handed, taken:
+            if successor and successor.send({"do": "adopt"}, taken) and self.send(message, handed):
+                return
+        # Nobody follows, or the kernel has no room for a descriptor in flight: idle connections are
+        # closed. Unheard, it would accept until it is killed.
+        self.send(message)
 
     def has_ended(self, now: float) -> bool:
         """Whether the process is gone; ``end`` says how."""

@@ -29,7 +29,9 @@ class Ports:
         if message["port"] not in child.others:
             child.others.append(message["port"])
         if name in self.sockets:
-            child.send({"do": "take"}, self.sockets[name])
+            if not child.send({"do": "take"}, self.sockets[name]):
+                why = "the kernel has no room for another descriptor in flight"
+                child.send({"do": "take", "error": why, "errno": errno.ETOOMANYREFS})
         elif not message.get("opens"):
             why = "its release is too old for this keeper, deploy it again"
             child.send({"do": "take", "error": why, "errno": errno.EPERM})
