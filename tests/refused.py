@@ -65,7 +65,7 @@ REFUSED = {
     ),
     "a health path that is none": (
         {"tornado_app_health_path": "well"},
-        "tornado_app_health_path: 'well' is no path. It starts with / and holds no space.",
+        "tornado_app_health_path: 'well' is no path. It starts with / and holds no space; \"\" is for",
     ),
     "no time to drain": (
         {"tornado_app_drain_timeout": 0},

@@ -177,8 +177,9 @@ class Activation:
         swapped = {one["port"] for one in self.swapped}
         # Where a run was killed before it could check what it had swapped.
         due = [port for port in self.ports if port.number in swapped or self.known(port).get("unheard")]
+        path = self.settings["health_path"]
         for port in due:
-            if port.reopen_if_deaf(self.settings["health_path"]):
+            if port.reopen_if_deaf("/healthz" if path is None else path):
                 self.reopened.append(port.number)
 
     def record(self, **more):

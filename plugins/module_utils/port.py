@@ -129,10 +129,12 @@ class Port:
         return True  # not known: it is asked for an answer all the same
 
     def answers(self, path):
-        """Whether an HTTP server answers on it, whatever it thinks of the path."""
+        """Whether an HTTP server answers on it, whatever it thinks of the path; "": whether it listens."""
         address = ("127.0.0.1", self.number)
         try:
             with socket.create_connection(address, timeout=ANSWER_TIMEOUT) as connection:
+                if not path:
+                    return True
                 connection.sendall(f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n".encode())
                 return connection.recv(5) == b"HTTP/"
         except OSError:
@@ -141,7 +143,8 @@ class Port:
     def reopen_if_deaf(self, path):
         """Open its socket anew where clients are not heard; whether that was necessary.
 
-        path: one that is asked for. Refusal: somebody else has the socket, or the new one does not help.
+        path: one that is asked for, "" for none. Refusal: somebody else has the socket, or the new one
+        does not help.
         """
         if strangers := self.strangers():
             raise self.refusal(f"has its socket in other hands too ({', '.join(strangers)}): end these")

@@ -63,6 +63,7 @@ log:
 
 import fcntl
 import os
+import re
 import subprocess
 import time
 
@@ -79,15 +80,29 @@ from ..module_utils.units import install
 LINES = 12  # of the journal, shown when a release is refused
 
 
-def last_lines(pid, begun):
-    """What a process that was started since then last said into the journal."""
+# What an access log says of a health check: Tornado's own, and the format that most servers share.
+PROBED = r'\b\d{3} GET (?:%s) |"GET (?:%s) HTTP/1\.\d" \d{3}\b'
+
+
+def unasked(lines, path):
+    """What a program says of itself: its lines without those of an access log about health checks.
+
+    path: that of the checks, None where the keeper chooses it.
+    """
+    paths = "/(?:healthz)?" if path is None else re.escape(path)
+    asked = re.compile(PROBED % (paths, paths))
+    return [line for line in lines if not asked.search(line)]
+
+
+def last_lines(pid, begun, path):
+    """What a process that was started since then last said into the journal. path: see unasked()."""
     if not pid:
         return []
     subprocess.run(["journalctl", "--sync"], capture_output=True, check=False)
     # No --lines: with --since, Debian 12's journalctl takes the first ones.
     words = ["journalctl", f"_PID={pid}", f"--since=@{int(begun)}", "--output=cat", "--no-pager"]
     text = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False).stdout
-    return [printable(line) for line in text.splitlines()[-LINES:]]
+    return [printable(line) for line in unasked(text.splitlines(), path)[-LINES:]]
 
 
 def to_swap(before, release, ports):
@@ -140,7 +155,8 @@ def roll(module):
         activation.turn_back()
         if problem.bad:
             activation.record(event="refused", reason=str(problem), **origin)
-        return refused(name, release, before, str(problem), last_lines(problem.pid, begun))
+        log = last_lines(problem.pid, begun, activation.settings["health_path"])
+        return refused(name, release, before, str(problem), log)
     activation.hang_up()
     if unrecorded:
         activation.record(event=params["event"], **origin)

@@ -125,6 +125,8 @@ def check(label, value, option, secret=False):
     """What is wrong with a value, a sentence each; C(secret) values are never shown."""
     secret = secret or option.get("no_log", False)
     kind = option.get("type", "str")
+    if value is None and option.get("default", "") is None:
+        return
     if value is None:
         yield f"{label}: there is no value. Give {WANTED[kind]}, or leave the line out."
     elif problem := mistyped(value, kind, option, secret):

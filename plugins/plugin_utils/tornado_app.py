@@ -15,7 +15,7 @@ PORTS = [8000, 8001, 8002, 8003]  # of an app that lists none
 NAME = re.compile("[a-z][a-z0-9-]{0,22}[a-z0-9](?<!-worker)")
 MAIN = re.compile(r"-m [A-Za-z_][A-Za-z0-9_.]*|[A-Za-z0-9_][A-Za-z0-9_./-]*\.py")
 PART = re.compile("[A-Za-z0-9._-]+")
-HEALTH = re.compile("/[!-~]*")
+HEALTH = re.compile("(/[!-~]*)?")
 MEMORY = re.compile("([1-9][0-9]*[KMGT])?")
 DEVICE = re.compile("/dev/[A-Za-z0-9/_.-]+")
 WRITABLE = re.compile(r"(?!.*/\.{0,2}(?:/|\Z))/[A-Za-z0-9/_.@+-]+")
@@ -83,7 +83,7 @@ class App:
     packages: list[str]
     wheels: str
     static: str
-    health_path: str
+    health_path: str | None
     start_timeout: int
     settle_time: int
     drain_timeout: int
@@ -177,9 +177,10 @@ class App:
                 f"tornado_app_static: '{self.static}' is invalid. Give a folder inside the source, as static or "
                 "web/dist."
             )
-        if not HEALTH.fullmatch(self.health_path):
+        if not HEALTH.fullmatch(self.health_path or ""):
             yield (
-                f"tornado_app_health_path: '{self.health_path}' is no path. It starts with / and holds no space."
+                f"tornado_app_health_path: '{self.health_path}' is no path. It starts with / and holds no space; "
+                '"" is for a program that can\'t be asked.'
             )
 
     def about_limits(self):

@@ -42,11 +42,11 @@ BAD = {
     ),
     "an error": (
         HEAD % "self.set_status(500)" + SERVE,
-        "is not well within 5 s: /healthz answered 500, not 200",
+        "is not well within 5 s (tornado_app_health_path: /healthz answered 500, not 200)",
     ),
     "a health that hangs": (
         HEAD % "time.sleep(60)" + SERVE,
-        "is not well within 5 s: /healthz gave no answer",
+        "is not well within 5 s (tornado_app_health_path: /healthz gave no answer)",
     ),
     "a death soon after": (
         HEAD % "self.write('ok')"
@@ -57,7 +57,7 @@ BAD = {
     ),
     "a change of mind": (
         HEAD % "self.set_status(200 if time.time() - BEGUN < 0.6 else 503)" + "BEGUN = time.time()\n" + SERVE,
-        "was well at first, then /healthz answered 503, not 200",
+        "was well at first, then not (tornado_app_health_path: /healthz answered 503, not 200)",
     ),
     "a death under the question": (
         HEAD % "self.write('ok') if time.time() - BEGUN < 0.6 else os._exit(4)"
@@ -247,7 +247,12 @@ def test_a_process_that_only_waits_for_a_processor_is_let_live(monkeypatch):
     module = importlib.import_module("child")
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     monkeypatch.setattr(module.systemd, "waited", lambda _cgroup: 100.0)
-    one = module.Child(8000, "/srv/x/releases/one", {"watchdog": 8}, "tornado-x-worker@8000-one-1.service")
+    one = module.Child(
+        8000,
+        "/srv/x/releases/one",
+        {"watchdog": 8, "health_path": None},
+        "tornado-x-worker@8000-one-1.service",
+    )
     one.attach(near, os.getpid(), {})
     begun = one.answered
     try:

@@ -13,9 +13,9 @@ from enum import Enum, auto
 from typing import Any, Self
 
 import systemd
+from health import Health
 from words import InvalidMessage, Message, parse
 
-PROBE_TIMEOUT = 5.0  # seconds for one answer of the health path
 PROBE_INTERVAL = 0.25  # seconds between two probes of a process that has to prove itself
 EXIT_TIMEOUT = 5.0  # seconds between "drained" and SIGKILL
 UNIT_INTERVAL = 0.25  # seconds between two questions about a unit
@@ -33,7 +33,7 @@ SENT_SIGNALS = {
 class State(Enum):
     """How far a process is."""
 
-    STARTING = auto()  # until its health path answers 200 for the first time
+    STARTING = auto()  # until it is well for the first time
     PROVEN = auto()  # until it accepts on the port
     SERVING = auto()
     DRAINING = auto()
@@ -43,46 +43,11 @@ class State(Enum):
 def settings_of(release: str) -> dict[str, Any]:
     """What the release in a folder says of itself. OSError, ValueError: there is none.
 
-    health_path; in seconds start_timeout, settle_time, drain_timeout, watchdog (0: off).
+    health_path (None: none is set); in seconds start_timeout, settle_time, drain_timeout, watchdog (0: off).
     """
     with open(os.path.join(release, ".release", "settings.json"), encoding="utf-8") as file:
         settings: dict[str, Any] = json.load(file)
     return settings
-
-
-class Probe:
-    """One health check, on a connection that nobody but this process can answer."""
-
-    def __init__(self, child: "Child", path: str) -> None:
-        self.begun = time.monotonic()
-        self.answer = b""
-        self.near, far = socket.socketpair()
-        self.near.setblocking(False)
-        request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{child.port}\r\nConnection: close\r\n\r\n"
-        self.near.send(request.encode())
-        self.asked = child.send({"do": "probe"}, far)
-        far.close()
-
-    def read(self) -> str | None:
-        """None while there is no answer, "" if the process is well, else what is wrong."""
-        try:
-            data = self.near.recv(4096)
-        except BlockingIOError:
-            late = time.monotonic() - self.begun > PROBE_TIMEOUT
-            return f"gave no answer within {PROBE_TIMEOUT:.0f} s" if late else None
-        except OSError as problem:
-            return f"cut the connection ({problem.strerror})"
-        self.answer += data
-        first, end, _rest = self.answer.partition(b"\r\n")
-        if not end and data:
-            return None
-        words = first.split(b" ", 2)
-        if len(words) < 2 or not words[0].startswith(b"HTTP/"):
-            return "gave no HTTP answer"
-        return "" if words[1] == b"200" else f"answered {words[1].decode('latin-1')}, not 200"
-
-    def close(self) -> None:
-        self.near.close()
 
 
 class Child:
@@ -108,7 +73,7 @@ class Child:
         self.wrong = ""  # what the last health check found
         self.others: list[int] = []  # further ports that the program has opened
         self.load: dict[str, int] = {}  # what the runner last said: requests, connections, websockets
-        self.probe: Probe | None = None
+        self.health = Health(settings["health_path"])
         self.next_probe = 0.0
         self.asked = self.answered = time.monotonic()  # the last ping, the last answer
         self.waited = 0.0  # as waited() was at the last ping
@@ -226,28 +191,21 @@ class Child:
         """Ask for its health until it serves or has failed."""
         if self.state not in (State.STARTING, State.PROVEN) or self.reason:
             return
-        path = self.settings["health_path"]
         if self.state == State.STARTING and now - self.begun > self.settings["start_timeout"]:
             self.reason = self.why_not_proven()
-        elif self.probe:
-            wrong = self.probe.read()
+        elif self.health.question:
+            wrong = self.health.read()
             if wrong is None:
                 return
-            self.probe.close()
-            self.probe, self.next_probe, self.wrong = None, now + PROBE_INTERVAL, wrong
+            self.next_probe, self.wrong = now + PROBE_INTERVAL, wrong
             if wrong and self.state == State.PROVEN:
                 if select.select([self.pidfd], [], [], EXIT_NOTICE_TIMEOUT)[0]:
                     return  # it has died meanwhile: how it died is the better reason
-                self.reason = f"was well at first, then {path} {wrong}"
+                self.reason = f"was well at first, then not ({wrong})"
             elif not wrong and self.state == State.STARTING:
                 self.state, self.since = State.PROVEN, now
-        elif self.listens and now >= self.next_probe:
-            probe = Probe(self, path)
-            if probe.asked:
-                self.probe = probe
-                return
+        elif self.listens and now >= self.next_probe and not self.health.ask(self):
             # The kernel had no room for it: that says nothing about the process.
-            probe.close()
             self.next_probe = now + PROBE_INTERVAL
 
     def why_not_proven(self) -> str:
@@ -256,14 +214,16 @@ class Child:
         if not self.pid:
             return f"was not begun {limit}: the host is too busy, or other processes of the app hold it up"
         if self.listens:
-            return f"is not well {limit}: {self.settings['health_path']} {self.wrong or 'gave no answer'}"
+            return f"is not well {limit} ({self.wrong or self.health.says()})"
         elsewhere = f" (it listens on {', '.join(map(str, self.others))})" if self.others else ""
         return f"did not listen on port {self.port} {limit}{elsewhere}"
 
     def settled(self, now: float) -> bool:
         """Whether it has stayed well for long enough to take over."""
         return (
-            self.state == State.PROVEN and now - self.since >= self.settings["settle_time"] and not self.probe
+            self.state == State.PROVEN
+            and now - self.since >= self.settings["settle_time"]
+            and not self.health.question
         )
 
     def ping(self, now: float) -> bool:
@@ -352,8 +312,7 @@ class Child:
             os.close(self.pidfd)
         if self.control:
             self.control.close()
-        if self.probe:
-            self.probe.close()
+        self.health.close()
 
     def kill(self) -> None:
         """End it at once, and what it has started."""

@@ -240,7 +240,11 @@ class Instance(object):
         """A health check: served as if it had come by the port, TLS left out."""
         from tornado.iostream import IOStream
 
-        self.servers[0].handle_stream(IOStream(handed), ("127.0.0.1", 0))
+        coroutine = self.servers[0].handle_stream(IOStream(handed), ("127.0.0.1", 0))
+        if coroutine is not None:
+            from tornado.gen import convert_yielded  # 4.1 and later
+
+            self.loop.add_future(convert_yielded(coroutine), lambda future: future.result())
 
     def do_accept(self, _message: Message, _handed: Handed) -> None:
         # From here on it goes on without its keeper, until the next one comes, and is no longer
