@@ -32,6 +32,7 @@ OPTIONS = {
     "group": NEEDED,
     "settings": {"type": "dict", "required": True},
     "static": {"type": "str", "default": "static"},
+    "include": {"type": "list", "elements": "str", "default": []},
     "requirements": NEEDED,
     "default_requirements": NEEDED,
     "wheels": TEXT,

@@ -25,6 +25,7 @@ options:
   group: {type: str, description: "Group that may read the release."}
   settings: {type: dict, description: "What it says of itself."}
   static: {type: str, default: static, description: "Folder of static files in the source."}
+  include: {type: list, elements: str, default: [], description: "Paths that git ignores, to be packed too."}
   requirements: {type: str, description: "The requirements file's path in the source."}
   default_requirements: {type: path, description: "Used where the source has none."}
   wheels: {type: str, default: "", description: "Directory of wheels that the environment is built from."}
@@ -53,6 +54,7 @@ id: {type: str, returned: success, description: "12 hexadecimal digits, derived 
 venv: {type: str, returned: success, description: "12 hexadecimal digits for requirements and interpreter."}
 origin: {type: str, returned: success, description: "The source without passwords, with its git commit."}
 editable: {type: bool, returned: success, description: "Whether the environment needs the source for good."}
+left_out: {type: str, returned: success, description: "A sentence on what somebody may miss, or empty."}
 path: {type: str, returned: success, description: "The tar file."}
 folder: {type: str, returned: always, description: "The folder that it lies in, for O(remove)."}
 wheels: {type: str, returned: always, description: "Absolute path of the wheels, or empty."}

@@ -1,4 +1,4 @@
-"""Check one version of a git repository out, with the keys and helpers of the user who runs Ansible."""
+"""Ask git: for one version of a repository, with the user's own keys and helpers; and what it ignores."""
 
 import os
 import re
@@ -13,6 +13,8 @@ WEB = ("http", "https")
 INHERITED = re.compile(
     "GIT_(SSH|SSL_|HTTP_|PROXY_|ASKPASS|CONFIG_(COUNT|KEY_|VALUE_|GLOBAL|SYSTEM|NOSYSTEM))"
 )
+# A repository names programs that git would run for it; this machine's folders are no more than read.
+NO_PROGRAMS = ["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"]
 # What git says besides the reason.
 ADVICE = (
     "could not read from remote",
@@ -46,7 +48,12 @@ def reason(text):
 
 
 def git(where, *words, **variables):
-    """What git prints, which never asks the user for anything. Refusal: it failed."""
+    """What git prints, as one text. Refusal: it failed."""
+    return answer(where, *words, **variables).decode().strip()
+
+
+def answer(where, *words, **variables):
+    """The bytes that git prints, which never asks the user for anything. Refusal: it failed."""
     inherited = {
         name: value
         for name, value in os.environ.items()
@@ -54,7 +61,7 @@ def git(where, *words, **variables):
     }
     quiet = {"GIT_TERMINAL_PROMPT": "0", "SSH_ASKPASS_REQUIRE": "never"}
     done = subprocess.run(
-        ["git", "-C", where, "-c", "core.hooksPath=/dev/null", *words],
+        ["git", "-C", where, *NO_PROGRAMS, *words],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         env={**inherited, **quiet, **variables},
@@ -63,7 +70,36 @@ def git(where, *words, **variables):
     )
     if done.returncode != 0:
         raise Refusal(reason(done.stderr.decode("utf-8", "replace")))
-    return done.stdout.decode().strip()
+    return done.stdout
+
+
+def checkout_of(folder):
+    """The nearest folder with a repository that a folder is or lies in; None: there is none."""
+    # Beside a submodule and a worktree lies a file that says where the repository is.
+    while not any(os.path.isfile(os.path.join(folder, one)) for one in (".git", ".git/HEAD")):
+        if folder == os.path.dirname(folder):
+            return None
+        folder = os.path.dirname(folder)
+    return folder
+
+
+def ignored(folder):
+    """Paths in a folder of a checkout that git ignores. Refusal, FileNotFoundError: git can't say.
+
+    None of them where it ignores the whole folder, as it does what a build has made: that is to run.
+    """
+    top = checkout_of(folder)
+    if top is None:
+        return []
+    prefix = os.path.relpath(folder, top)
+    prefix = "" if prefix == "." else f"{prefix}/"
+    # From the top, and one path: in a folder that it ignores, git knows no answer.
+    words = ["ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", "--"]
+    said = answer(top, "--literal-pathspecs", *words, prefix or ".")
+    found = [os.fsdecode(one).rstrip("/") for one in said.split(b"\0") if one]
+    if any(f"{prefix}/".startswith(f"{one}/") for one in found):
+        return []
+    return [one.removeprefix(prefix) for one in found if one.startswith(prefix)]
 
 
 def credentials(address):

@@ -6,8 +6,10 @@ import tarfile
 
 from ..module_utils.refusal import Refusal
 from . import requirements
+from .git import ignored
+from .left_out import LeftOut, included
 from .release import Release, digest
-from .source import fetch
+from .source import fetch, is_archive, is_git
 from .tree import RESERVED, Tree, check_main
 
 
@@ -20,13 +22,28 @@ def contents(folder, names):
     return found
 
 
+def wanted(folder, params):
+    """Paths that belong to a release whatever git ignores: what the variables name."""
+    main = params["settings"]["main"].split()
+    package = main[-1].split(".")[0]
+    named = [package, f"{package}.py"] if main[0] == "-m" else main[:1]
+    return [
+        *named,
+        params["static"],
+        os.path.normpath(params["requirements"]),
+        *included(folder, params["include"]),
+    ]
+
+
 def pack(params, scratch):
     """Write the tar file C(destination) by the action's options; what it returns. scratch: a folder to use."""
     folder, origin = fetch(params, scratch)
     own = {"settings.json": json.dumps(params["settings"], sort_keys=True).encode()}
     own |= contents(params["runtime"], [one for one in os.listdir(params["runtime"]) if one.endswith(".py")])
     try:
-        tree = Tree(folder, params["static"])
+        fetched = is_git(params["source"], params["version"]) or is_archive(params["source"])
+        left_out = LeftOut(folder, wanted(folder, params), ask=None if fetched else ignored)
+        tree = Tree(folder, params["static"], left_out)
         check_main(folder, params["settings"]["main"])
         path, name = requirements.find(folder, params["requirements"]), params["requirements"]
         if path is None:
@@ -53,5 +70,6 @@ def pack(params, scratch):
         "venv": venv,
         "origin": origin,
         "requirements": name,
+        "left_out": left_out.sentence(),
         "editable": any(map(requirements.EDITABLE.match, lines)),
     }

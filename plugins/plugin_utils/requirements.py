@@ -7,7 +7,8 @@ import re
 
 from ..module_utils.links import resolve
 from ..module_utils.refusal import Refusal
-from .tree import LEFT_OUT, RESERVED
+from .left_out import above, never
+from .tree import RESERVED
 
 # By their first bytes, as pip takes them: PowerShell writes UTF-16.
 ENCODINGS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -25,7 +26,8 @@ def find(folder, name):
         real = "" if name.startswith("/") else resolve(folder, name)
     except (Refusal, ValueError):  # out of the source, or no path
         real = ""
-    if os.path.isfile(os.path.join(folder, real)) and not {*LEFT_OUT, RESERVED} & set(real.split("/")):
+    kept = real.split("/")[0] != RESERVED and not any(never(os.path.join(folder, one)) for one in above(real))
+    if kept and os.path.isfile(os.path.join(folder, real)):
         return os.path.join(folder, name)
     if name == DEFAULT and not os.path.lexists(os.path.join(folder, name)):
         return None

@@ -8,10 +8,9 @@ import stat
 from ..module_utils.links import resolve
 from ..module_utils.refusal import Refusal
 from .archive import MOST_FILES
+from .left_out import above as folders_of
+from .left_out import never
 
-# Version control, environments and caches: never part of a program.
-LEFT_OUT = {".git", ".hg", ".svn", ".venv", ".tox", "__pycache__"}
-LEFT_OUT |= {".mypy_cache", ".pytest_cache", ".ruff_cache"}
 RESERVED = ".release"
 MOST_NAMES = 1 << 20  # characters of the file that names submodules
 
@@ -40,13 +39,14 @@ def filled(path):
 
 
 class Tree:
-    """The files of a source. static: the folder in it whose files are for everybody.
+    """The files of a source. static: the folder in it whose files are for everybody. left_out: a LeftOut.
 
     found: path in the release to the path of the file or link on the controller. empty: folders without any.
     """
 
-    def __init__(self, folder, static):
-        self.folder, self.static, self.found, self.empty, self.visited = folder, static, {}, [], 0
+    def __init__(self, folder, static, left_out):
+        self.folder, self.static, self.left_out = folder, static, left_out
+        self.found, self.empty, self.visited = {}, [], 0
         if os.path.lexists(os.path.join(folder, RESERVED)):
             raise Refusal(f"tornado_app_source: the source has a {RESERVED}, which is a reserved name.")
         if empty := empty_submodules(folder):
@@ -80,27 +80,28 @@ class Tree:
         entries = sorted(os.listdir(os.path.join(self.folder, real)))
         if name and not entries:
             self.empty.append(name)
+        if real and ".git" in entries:
+            self.left_out.enter(real)
         for entry in entries:
             self.enter(f"{name}/{entry}".lstrip("/"), f"{real}/{entry}".lstrip("/"), [*above, real])
 
     def enter(self, name, real, above):
         """Add a file or a link; look into a folder."""
-        left_out = os.path.basename(name) in LEFT_OUT
+        if self.left_out(name, real):
+            return
         path = os.path.join(self.folder, real)
         if os.path.islink(path):
             where = self.target(name, real, above)
             if where is None:
-                if not left_out:
-                    self.add(name, path)
+                self.add(name, path)
                 return
             real, path = where, os.path.join(self.folder, where)
         mode = os.lstat(path).st_mode
         if stat.S_ISDIR(mode):
-            if not left_out:
-                self.visit(name, real, above)
+            self.visit(name, real, above)
         elif not stat.S_ISREG(mode):
             raise Refusal(f"tornado_app_source: {name} is neither a file, a folder nor a link.")
-        elif not name.endswith(".pyc"):
+        else:
             self.add(name, path)
 
     def add(self, name, path):
@@ -124,7 +125,8 @@ class Tree:
         # As "x -> ." does, and one that is reached through another: endless for whoever follows it.
         if where in above:
             raise Refusal(f"{link} leads to a folder that holds it (to {says}). Links go in no circle.")
-        there = os.path.lexists(os.path.join(self.folder, where)) and not LEFT_OUT & set(where.split("/"))
+        there = os.path.lexists(os.path.join(self.folder, where))
+        there = there and not any(never(os.path.join(self.folder, one)) for one in folders_of(where))
         return where if there and self.on_the_way(name) else None
 
 

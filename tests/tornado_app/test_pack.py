@@ -48,6 +48,7 @@ def pack(source, tmp_path):
         "settings": {"main": "server.py", "arguments": [], "environment": {}},
         "seal": "",
         "static": "static",
+        "include": [],
         "requirements": "requirements.txt",
         "default_requirements": str(ROOT / "roles/tornado_app/files/release/requirements.txt"),
         "wheels": "",
@@ -262,6 +263,136 @@ def test_version_control_and_caches_stay_behind(pack, source):
         (source / name).mkdir()
         (source / name / "file").touch()
     assert not [name for name in pack()["members"] if name.endswith("file")]
+
+
+@pytest.mark.parametrize("name", ["venv", "env", "tools/py3"])
+def test_an_environment_in_the_source_stays_behind_by_any_name(pack, source, name):
+    before = pack()["id"]
+    (source / name).mkdir(parents=True)
+    (source / name / "pyvenv.cfg").touch()
+    (source / name / "python").symlink_to("/usr/bin/python3")
+    (source / "linked").symlink_to(source / name)
+    found = pack()
+    assert not [one for one in found["members"] if one.startswith((name, "linked"))]
+    (source / "tools").is_dir() or (source / "tools").mkdir()
+    assert found["left_out"] == ""
+    if name != "tools/py3":
+        (source / "tools").rmdir()
+        assert pack()["id"] == before
+
+
+def test_what_npm_has_brought_stays_behind_unless_pages_are_served_from_it(pack, source):
+    for name in ("node_modules/left.js", "static/node_modules/right.js", "static/.git/old"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).touch()
+    found = pack()
+    assert "static/node_modules/right.js" in found["members"]
+    assert not {"node_modules", "node_modules/left.js", "static/.git"} & set(found["members"])
+    assert "a build alone needs it: node_modules. List in tornado_app_include" in found["left_out"]
+    assert "node_modules/left.js" in pack(include=["node_modules"])["members"]
+
+
+def ignoring(source, *patterns):
+    """Make a checkout of the source in which git ignores these."""
+    in_git(source, "init", "--quiet")
+    (source / ".gitignore").write_text("\n".join(patterns))
+
+
+def test_what_git_ignores_stays_behind_and_is_named(pack, source):
+    (source / "build/deep").mkdir(parents=True)
+    (source / "locale/de").mkdir(parents=True)
+    for name in (
+        "build/deep/x.o",
+        "config.py",
+        "locale/de/chat.mo",
+        "locale/de/chat.po",
+        " lead.log",
+        "kept.log",
+    ):
+        (source / name).touch()
+    ignoring(source, "build/", "config.py", "*.mo", "*.log")
+    in_git(source, "add", "--force", "kept.log")
+    found = pack()
+    files = {name for name, member in found["members"].items() if not name.startswith(".release")}
+    assert files == {
+        *("server.py", ".gitignore", "kept.log", "locale", "locale/de", "locale/de/chat.po"),
+        *("static", "static/style.css"),
+    }
+    assert found["left_out"] == (
+        "Left out, as git ignores it or a build alone needs it: "
+        " lead.log, build, config.py, locale/de/chat.mo."
+        " List in tornado_app_include what the program needs of that."
+    )
+    more = pack(include=["config.py", "locale/", "./build/deep"])
+    assert {"config.py", "locale/de/chat.mo", "build/deep/x.o"} <= set(more["members"])
+    assert more["id"] != found["id"]
+
+
+def test_what_a_variable_names_is_packed_though_git_ignores_it(pack, source):
+    (source / "static/dist").mkdir()
+    for name in ("static/dist/app.js", "requirements.txt", "app.log"):
+        (source / name).touch()
+    ignoring(source, "dist/", "*.txt", "server.py", "*.log")
+    found = pack()
+    assert {"static/dist/app.js", "requirements.txt", "server.py"} <= set(found["members"])
+    assert "app.log" not in found["members"]
+
+
+@pytest.mark.parametrize("patterns", [["/source/", "*.css"], ["*"], []])
+def test_a_folder_that_git_ignores_as_a_whole_is_packed_as_it_is(pack, source, patterns):
+    # Tools that make folders ignore them from the inside.
+    if not patterns:
+        (source / ".gitignore").write_text("*")
+    plain = pack()["id"]
+    ignoring(source.parent, *patterns)
+    found = pack()
+    assert (found["id"], found["left_out"]) == (plain, "")
+
+
+def test_a_folder_inside_of_a_checkout_is_asked_about(pack, source):
+    plain = pack()["id"]
+    (source / "config.py").touch()
+    ignoring(source.parent, "config.py")
+    assert (pack()["id"], "config.py" in pack()["left_out"]) == (plain, True)
+
+
+def test_what_a_submodule_ignores_stays_behind(pack, source):
+    (source / "lib").mkdir()
+    (source / "lib/secret.py").touch()
+    ignoring(source / "lib", "secret.py")
+    assert "lib/secret.py" not in pack()["members"]
+    assert "lib/secret.py" in pack()["left_out"]
+
+
+def test_git_runs_nothing_of_a_source_and_inherits_nothing(pack, source, tmp_path, monkeypatch):
+    (source / "config.py").touch()
+    ignoring(source, "config.py")
+    in_git(source, "add", "server.py")
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    program.chmod(0o755)
+    in_git(source, "config", "core.fsmonitor", str(program))
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    assert "config.py" not in pack()["members"]
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_source_that_git_can_not_be_asked_about_is_packed_as_it_is(pack, source, tmp_path, monkeypatch):
+    (source / "config.py").touch()
+    ignoring(source, "config.py")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = pack()
+    assert "config.py" in found["members"]
+    assert found["left_out"].startswith("Packed as it is: git can't say what it ignores there (")
+
+
+@pytest.mark.parametrize("name", ["nothere", "../source", "/etc/passwd", "", ".git/config"])
+def test_what_can_not_be_included_is_refused(pack, source, name):
+    ignoring(source, "x")
+    assert refusal(pack, include=[name]) == (
+        f"tornado_app_include: '{name}' is no path in the source that a release can hold."
+        " Give files and folders there, as config.py or locale."
+    )
 
 
 def test_an_archive_gives_the_same_release_as_its_folder(pack, source, tmp_path):
