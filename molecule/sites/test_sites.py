@@ -3,10 +3,12 @@
 import base64
 import contextlib
 import gzip
+import http.client
 import json
 import re
 import ssl
 import time
+import zlib
 
 import pytest
 from client import password
@@ -96,7 +98,8 @@ def test_no_visitor_writes_to_the_terminal_of_who_reads_the_logs(client, host, l
 
 def test_one_client_does_not_fill_the_disk_with_bodies(client, host):
     # Eighty who say that they bring as much as may be, and dribble.
-    kinds = ["Content-Length: 100000", "Transfer-Encoding: chunked"]
+    # The other spelling goes to the app, and says nothing.
+    kinds = ["Content_Length: 1\r\nContent-Length: 100000", "Transfer-Encoding: chunked"]
     with contextlib.ExitStack() as stack:
         slow = []
         for number in range(80):
@@ -173,6 +176,48 @@ def test_text_is_compressed_for_who_can_read_it(client):
         client.ask("/static/big.css", headers=GZIP, host=GUARDED),
     ):
         assert "content-encoding" not in plain.headers
+
+
+def pieces(client, target, headers):
+    """The answer of a request in pieces, as they come, for a client that reads gzip or not."""
+    connection = http.client.HTTPConnection("localhost")
+    connection.sock = client.connect("https", "localhost")
+    connection.request("GET", target, headers=dict(headers))
+    answer = connection.getresponse()
+    packed = zlib.decompressobj(31) if answer.getheader("Content-Encoding") == "gzip" else None
+    assert bool(packed) == bool(headers)
+    while data := answer.read1(65536):
+        yield packed.decompress(data) if packed else data
+
+
+@pytest.mark.parametrize("headers", [[], GZIP])
+@pytest.mark.parametrize("path", ["/stream", "/kept/stream"])
+def test_a_stream_arrives_as_the_app_says_it(client, path, headers):
+    said = pieces(client, f"{path}?hold=it", headers)
+    found = b""
+    while b"first" not in found:
+        found += next(said)
+    client.ask("/?release=it")
+    assert (found + b"".join(said)).split() == [b"first", b"second"]
+
+
+@pytest.mark.parametrize("path", ["/", "/kept/large"])
+def test_a_head_of_32_kb_passes(client, path):
+    answer = client.ask(f"{path}?head=32000")
+    assert answer.status == 200
+    assert len(answer.headers["set-cookie"]) == len("large=") + 32000
+
+
+def test_a_header_with_an_underscore_reaches_the_app(seen):
+    assert seen(headers=[("api_key", "x")])["headers"]["Api_key"] == "x"
+
+
+@pytest.mark.parametrize("path", ["/", "/kept/headers"])
+def test_no_underscore_makes_another_spelling_of_what_nginx_says(seen, path):
+    names = ["X_Forwarded_For", "X_Forwarded-For", "X-Forwarded_For", "x_real_ip", "X_Scheme", "X_Request_ID"]
+    names += ["Transfer_Encoding", "Content_Length", "X_Original_URL"]
+    found = seen(path, headers=[(name, "claimed") for name in names])
+    assert "claimed" not in found["headers"].values()
 
 
 def test_a_file_that_was_compressed_beforehand_goes_first(client):

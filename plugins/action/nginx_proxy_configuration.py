@@ -26,6 +26,8 @@ def host_of(found, debian):
     nginx = version(re.search(r"nginx/([0-9.]+)", build)[1])
     return {
         "http2_directive": nginx >= (1, 25, 1),
+        # Into one, where a client sends a header twice.
+        "joins_headers": nginx >= (1, 23),
         "rotates_tickets": nginx >= (1, 23, 2),
         "post_quantum": version(re.findall(r"OpenSSL ([0-9.]+)", build)[-1]) >= (3, 5),
         # What stands before a port in a listen directive. Where the kernel has no IPv6, nginx refuses to

@@ -1,5 +1,6 @@
 """What a host's nginx shall have: the role's inputs as finished values, for its templates and tasks."""
 
+import itertools
 import re
 from dataclasses import asdict, dataclass, field
 
@@ -19,6 +20,11 @@ HEADERS = {
     "X-Frame-Options": "SAMEORIGIN",
     "Referrer-Policy": "strict-origin-when-cross-origin",
 }
+# What nginx says to the app of its client and of the request's body.
+SAID = (
+    "X-Real-IP X-Scheme X-Request-ID X-Forwarded-For X-Forwarded-Proto X-Forwarded-Host X-Forwarded-Port"
+    " X-Forwarded-Server Content-Length Transfer-Encoding"
+)
 # What clients may say of themselves and some programs believe, besides the names that Tornado looks at.
 HEARSAY = (
     "X-Forwarded-Prefix X-Forwarded-Path X-Forwarded-Scheme X-Forwarded-Ssl X-Forwarded-Protocol X-Url-Scheme"
@@ -107,6 +113,17 @@ def slug(name):
 def header(name, value=""):
     """A header by its name."""
     return Header(name, name.lower().replace("-", "_"), value)
+
+
+def respelt(names):
+    """Headers' names as they are spelt with underscores, in all places or in some."""
+    found = []
+    for name in names.split():
+        first, *others = name.split("-")
+        for marks in itertools.product("-_", repeat=len(others)):
+            if "_" in marks:
+                found.append(first + "".join(map("".join, zip(marks, others, strict=True))))
+    return found
 
 
 def spelt(path):
@@ -259,6 +276,8 @@ def describe(variables, present, limits, acme, run):
         "limits": limits,
         "trusted_proxies": trusted,
         "hearsay": HEARSAY.split(),
+        "respelt": respelt(f"{SAID} {HEARSAY}"),
+        "cache_respelt": respelt(f"{CACHE_KEY} {CACHE_OWN}"),
         "cache_key": [asdict(header(name)) for name in CACHE_KEY.split()],
         "cache_own": [asdict(header(name)) for name in CACHE_OWN.split()],
         "scheme": "$tornadoes_scheme" if trusted else "$scheme",

@@ -129,6 +129,13 @@ def test_no_client_can_spoof_a_header():
     assert "proxy_set_header Host $host$tornadoes_port;" in text
 
 
+def test_no_other_spelling_of_a_header_speaks_for_a_balancer():
+    balanced = {"nginx_proxy_trusted_proxies": ["192.0.2.1"]}
+    assert "underscores_in_headers on;" in render(site(), build=BOOKWORM)["nginx.conf"]
+    assert "underscores_in_headers on;" in render(site(), build=TRIXIE, **balanced)["nginx.conf"]
+    assert "underscores_in_headers off;" in render(site(), build=BOOKWORM, **balanced)["nginx.conf"]
+
+
 def test_only_websocket_is_upgraded():
     assert "~*^websocket$ websocket;" in render(site())["nginx.conf"]
     assert "proxy_set_header Upgrade $tornadoes_upgrade;" in render(site())["snippets/proxy.conf"]

@@ -1,7 +1,8 @@
 """A program that shows how a request has reached it, at every path.
 
 ?size=N answers N bytes of text instead, ?wait=N that many seconds later; ?say=NAME:VALUE
-adds a header to the answer, ?status=N makes it one of that status. The page /asset names a
+adds a header to the answer, ?status=N makes it one of that status, ?head=N adds that many bytes of a
+cookie. ?hold=NAME answers one piece, and another when ?release=NAME is asked for. The page /asset names a
 static file of this release.
 """
 
@@ -10,10 +11,13 @@ import os
 import tornado.gen
 import tornado.httpserver
 import tornado.ioloop
+import tornado.locks
 import tornado.web
 from tornado.options import define, options, parse_command_line
 
 define("port", default=8000, type=int)
+
+HELD = {}  # name of an answer in pieces to what it waits for
 
 
 class Mirror(tornado.web.RequestHandler):
@@ -22,6 +26,13 @@ class Mirror(tornado.web.RequestHandler):
         for one in self.get_query_arguments("say"):
             self.set_header(*one.split(":", 1))
         self.set_status(int(self.get_query_argument("status", "200")))
+        if head := int(self.get_query_argument("head", "0")):
+            self.set_header("Set-Cookie", "large=" + "x" * head)
+        if name := self.get_query_argument("hold", ""):
+            await self.answer_in_pieces(name)
+            return
+        if name := self.get_query_argument("release", ""):
+            HELD.pop(name).set()
         size = int(self.get_query_argument("size", "0"))
         if size:
             self.finish(("0123456789abcdef" * (size // 16 + 1))[:size])
@@ -37,6 +48,14 @@ class Mirror(tornado.web.RequestHandler):
                 "body": len(request.body),
             }
         )
+
+    async def answer_in_pieces(self, name):
+        """The second piece waits for another request."""
+        released = HELD[name] = tornado.locks.Event()
+        self.write("first\n")
+        await self.flush()
+        await released.wait()
+        self.finish("second\n")
 
 
 class Asset(tornado.web.RequestHandler):

@@ -127,10 +127,12 @@ class Instance(object):
         import tornado.netutil
         import tornado.process
         import tornado.tcpserver
+        import tornado_app_streams
         from tornado_app_connections import Connections
 
         self.connections = Connections(self.port)
         self.connections.install()
+        tornado_app_streams.install()
         self.real_bind_sockets = tornado.netutil.bind_sockets
         self.real_add_sockets = tornado.tcpserver.TCPServer.add_sockets
         tornado.netutil.bind_sockets = self.bind_sockets
