@@ -83,6 +83,14 @@ REFUSED = {
         {"tornado_app_sandbox": {"devices": ["/etc/passwd"]}},
         "tornado_app_sandbox: /etc/passwd is invalid. Give devices below /dev",
     ),
+    "a group that is as good as root": (
+        {"tornado_app_sandbox": {"groups": ["dialout", "docker", "tornado-chat", "0"]}},
+        "tornado_app_sandbox: groups: docker, tornado-chat, 0 would give the program what is root's",
+    ),
+    "a group that nobody has made": (
+        {"tornado_app_sandbox": {"groups": ["scanners"]}},
+        "tornado_app_sandbox: groups: scanners is no group on ",
+    ),
     "a folder that is not there": (
         {"tornado_app_sandbox": {"writable_paths": ["/srv/nowhere", "/etc/passwd"]}},
         "tornado_app_sandbox: /srv/nowhere, /etc/passwd is no folder on ",

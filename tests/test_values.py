@@ -21,6 +21,7 @@ ON_THE_HOST = (
     "of another's",
     "never was one",
     "that is a link",
+    "that nobody has made",
 )
 SECRET = "S3CR3T"
 
@@ -49,6 +50,12 @@ def test_what_is_refused_is_refused_in_its_sentence_alone(case):
     assert sentence in found[0]
     assert len({one.split(" ")[0] for one in found}) == 1
     assert len(found) <= 2
+
+
+def test_an_app_without_its_sandbox_is_warned_of():
+    [sentence] = inputs("tornado_app", tornado_app_sandbox={"enabled": False})[0].warnings()
+    assert sentence.startswith("tornado_app_sandbox: hello runs without its sandbox on www1")
+    assert inputs("tornado_app", tornado_app_sandbox={"groups": ["dialout"]})[0].warnings() == []
 
 
 def test_a_run_that_could_hold_no_lock_is_refused():

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-PLAIN, SHUT, FREE = 8000, 8100, 8200
+PLAIN, SHUT, FREE, BARE = 8000, 8100, 8200, 8400
 UNITS = {PLAIN: "tornado-plain@8000", SHUT: "tornado-shut@8100", FREE: "tornado-free@8200"}
 # The program itself.
 WORKERS = {port: f"'{unit.replace('@', '-worker@')}-*'" for port, unit in UNITS.items()}
@@ -33,24 +33,47 @@ def write(host):
 @pytest.mark.parametrize("port", UNITS)
 @pytest.mark.parametrize(
     "what",
-    ["uvloop", "subprocess", "threads", "processes", "temporary", "sqlite", "resolver", "inside"],
+    [
+        "uvloop",
+        "subprocess",
+        "threads",
+        "processes",
+        "temporary",
+        "sqlite",
+        "resolver",
+        "inside",
+        "zeromq",
+        "host_figures",
+        "interfaces",
+        "priorities",
+        "limits",
+        "shared_memory",
+    ],
 )
 def test_a_program_does_what_programs_do(attempt, port, what):
     assert attempt(port, what) == "done"
 
 
 @pytest.mark.parametrize("port", UNITS)
-@pytest.mark.parametrize("what", ["others", "namespaces", "packets"])
+@pytest.mark.parametrize("what", ["others", "namespaces", "packets", "realtime"])
 def test_no_program_leaves_its_room(attempt, port, what):
     assert attempt(port, what) not in ("done", "")
 
 
 @pytest.mark.parametrize(
     ("what", "allowed"),
-    [("outside", {PLAIN, FREE}), ("executable_memory", {FREE}), ("device", {FREE})],
+    [("outside", {PLAIN, FREE}), ("executable_memory", {FREE}), ("device", {FREE}), ("group", {FREE})],
 )
 def test_what_is_allowed_is_allowed_to_that_app_alone(attempt, what, allowed):
     assert {port for port in UNITS if attempt(port, what) == "done"} == allowed
+
+
+def test_a_program_without_its_sandbox_meets_nothing_of_it_and_the_status_says_so(attempt, host):
+    for what in ("uvloop", "temporary", "sqlite", "zeromq", "executable_memory", "others", "outside"):
+        assert attempt(BARE, what) == "done"
+    warning = "runs without its sandbox"
+    assert warning in host.check_output("tornado-bare-status")
+    assert warning not in host.check_output("tornado-plain-status")
 
 
 def test_a_program_writes_its_own_folders_and_what_was_allowed(host, write):
@@ -101,7 +124,7 @@ def test_processor_time_is_limited_where_asked_for(host):
     assert host.check_output(f"{show} {WORKERS[PLAIN]}") == "infinity"
 
 
-@pytest.mark.parametrize(("port", "tenths"), [(PLAIN, 11), (SHUT, 9)])
+@pytest.mark.parametrize(("port", "tenths"), [(PLAIN, 12), (SHUT, 11)])
 def test_systemd_finds_little_to_say_about_an_app(host, port, tenths):
     # systemd-analyze's exposure level, 0 to 10, lower is better.
     worker = host.check_output(f"systemctl show --property=Id --value {WORKERS[port]}")

@@ -29,8 +29,9 @@ def test_a_program_can_write_nothing_but_what_is_its_own(attack):
     code = """
 for folder, folders, files in os.walk("/"):
     if folder == "/":
-        folders.remove("proc")
         folders.remove("dev")
+    if folder == "/proc":  # its own processes are its own
+        folders[:] = [name for name in folders if not name.isdigit() and not name.endswith("self")]
     for path in [folder, *(os.path.join(folder, name) for name in files)]:
         if os.access(path, os.W_OK) and not path.startswith(own):
             found = os.lstat(path)
@@ -79,7 +80,12 @@ DOORS = [
     "time.clock_settime(time.CLOCK_REALTIME, time.time() + 60)",
     "socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)",
     "socket.socket(socket.AF_PACKET, socket.SOCK_RAW)",
-    "socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)",
+    # RTM_NEWLINK: lo goes down. An answer with an error is one that was refused.
+    "netlink(16, struct.pack('=BxHiII', 0, 0, 1, 0, 1))",
+    # RTM_NEWADDR: 192.0.2.1 for lo.
+    "netlink(20, struct.pack('=BBBBI', 2, 32, 0, 0, 1) + struct.pack('=HH4B', 8, 2, 192, 0, 2, 1))",
+    "socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 9).bind((0, 1))",  # the kernel's audit, to its readers
+    "os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))",
     "socket.socket(40, socket.SOCK_STREAM)",  # AF_VSOCK
     "open('/tmp/x', 'w').close() or os.chmod('/tmp/x', 0o4755)",
     "call('syscall', 425, 8, ctypes.create_string_buffer(120))",  # io_uring_setup

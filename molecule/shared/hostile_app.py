@@ -36,6 +36,14 @@ def call(name, *words):
     if getattr(LIBC, name)(*words) == -1:
         raise OSError(ctypes.get_errno(), name)
 
+def netlink(kind, body):
+    "Ask the kernel to make or change an interface or an address; OSError where it does not."
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW) as one:
+        one.send(struct.pack("=IHHII", 16 + len(body), kind, 0x405, 1, 0) + body)  # REQUEST, ACK, CREATE
+        [problem] = struct.unpack_from("=i", one.recv(4096), 16)
+    if problem:
+        raise OSError(-problem, "netlink")
+
 def orphan(function):
     "Run it in a process with another session and no parent; its pid. OSError: no room for one."
     reading, writing = os.pipe()

@@ -15,6 +15,7 @@ from ansible import context
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.template import Templar
+from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
 
 from ..plugin_utils.command_line import COLLECTION, ROOT, own_playbooks
@@ -117,6 +118,11 @@ class Run:
         inputs = self.inputs()
         return inputs.description() if hasattr(inputs, "description") else {}
 
+    def warnings(self):
+        """What is allowed by the role's inputs and should not stay."""
+        inputs = self.inputs()
+        return inputs.warnings() if hasattr(inputs, "warnings") else []
+
     def system(self):
         """A sentence where the host is none that the roles know."""
         kind = self.facts.get("distribution", "Debian")
@@ -197,6 +203,8 @@ class ActionModule(ActionBase):
             return {"failed": True, "msg": "\n".join(dict.fromkeys(refusals))}
         for run in runs:
             result["roles"][run.role]["description"] = run.description()
+            for sentence in run.warnings() if self._task.args.get("values") else ():
+                Display().warning(sentence)
         return result
 
     def about(self, runs, refusals, task_vars, roles):

@@ -106,6 +106,16 @@ def memory(pid):
     return 0
 
 
+def confined(pid):
+    """Whether a process is in a sandbox; one that is not there counts as confined.
+
+    By what each sandbox of the role begins with, and no service without one has.
+    """
+    with contextlib.suppress(OSError, TypeError, ValueError), open(f"/proc/{int(pid)}/status") as file:
+        return "NoNewPrivs:\t1" in file.read()
+    return True
+
+
 def describe(name, port, service, listener):
     """What is known of one port."""
     found = running(name, port) if service["ActiveState"] == "active" else {}
@@ -121,6 +131,7 @@ def describe(name, port, service, listener):
         "state": found.get("state", "stopped" if service["ActiveState"] != "active" else "stuck"),
         "pid": found.get("pid", 0),
         "since": found.get("since", 0),
+        "confined": confined(found.get("pid", 0)),
         "memory": memory(found.get("pid", 0)),
         "load": found.get("load", {}),
         "restarts": found.get("restarts", 0) + int(service["NRestarts"] or 0),
@@ -279,6 +290,8 @@ def table(status):
                 sources.get(one["release"], "-"),
             )
         )
+        if not one["confined"]:
+            notes.append(f"port {port} runs without its sandbox (tornado_app_sandbox: enabled: false)")
         if one["socket_outdated"]:
             notes.append(f"port {port} has a changed socket unit, which counts from the next boot on")
         if one["refused"]:

@@ -7,8 +7,8 @@ module: look
 short_description: Look at what a host has of what some inputs are about
 author: The Tornadoes authors (!UNKNOWN)
 description:
-  - Says who listens on some TCP ports, what some paths are, what some folders hold, which packages are
-    missing, how units are, and what there is of nginx.
+  - Says who listens on some TCP ports, what some paths are, what some folders hold, which packages and
+    groups are missing, how units are, and what there is of nginx.
   - Follows no link, and changes nothing.
 options:
   questions:
@@ -17,8 +17,8 @@ options:
     description: >-
       Name of a question to what it asks for, each of which may be left out: C(ports) (TCP ports),
       C(addresses) (that are meant, besides listeners on all of them; none is any), C(paths) and
-      C(folders) (absolute paths), C(packages) (of Debian), C(units) (of systemd), C(apps) (of the role
-      C(tornado_app)), and C(nginx) (whether nginx is asked for).
+      C(folders) (absolute paths), C(packages) (of Debian), C(groups) (of accounts), C(units)
+      (of systemd), C(apps) (of the role C(tornado_app)), and C(nginx) (whether nginx is asked for).
 """
 
 EXAMPLES = r"""
@@ -36,7 +36,8 @@ answers:
     Name of a question to its answer. C(holders) is port, as text, to the name of who listens; C(paths)
     is path to its C(kind) (folder, file, link, other, or empty where nothing is), C(owner) (uid) and
     C(mode) (permissions); C(folders) is folder to the names in it, none where there is none; C(missing)
-    are the packages that are not installed; C(active) the units that are active, and enabled for the
+    are the packages that are not installed; C(no_groups) the groups
+    that there are none of; C(active) the units that are active, and enabled for the
     next boot; C(instances) is app to the ports, as text, that have a unit which is loaded or enabled;
     C(sites) the names of the files of the sites that the role C(nginx_proxy) has made; C(settings) the lines
     that somebody has added to Debian's nginx.conf before the role came, and C(unmanaged) the files that it
@@ -45,6 +46,7 @@ answers:
 """
 
 import contextlib
+import grp
 import json
 import os
 import stat
@@ -111,6 +113,14 @@ def installed(package):
     return "installed" in said("dpkg-query", "--show", form, "--", package).splitlines()
 
 
+def is_group(name):
+    """Whether the host knows a group."""
+    try:
+        return bool(grp.getgrnam(name))
+    except KeyError:
+        return False
+
+
 def active(unit):
     """Whether a unit is active, and enabled for the next boot."""
     found = said("systemctl", "show", "--property=ActiveState,UnitFileState", unit).split()
@@ -125,6 +135,7 @@ def answer(question):
         "paths": {path: what(path) for path in question.get("paths", [])},
         "folders": {path: names(path) for path in question.get("folders", [])},
         "missing": [package for package in question.get("packages", []) if not installed(package)],
+        "no_groups": [name for name in question.get("groups", []) if not is_group(name)],
         "active": [unit for unit in question.get("units", []) if active(unit)],
         "instances": {name: known_ports(f"tornado-{name}") for name in question.get("apps", [])},
         "sites": sites() if nginx else [],

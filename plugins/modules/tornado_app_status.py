@@ -84,7 +84,8 @@ ports:
   description: >-
     For each port with a unit: C(service) and C(socket) (systemd's ActiveState), C(enabled), C(outdated)
     (unit or keeper are younger than the keeper's process), C(socket_outdated), and what the keeper says:
-    C(release), C(state), C(pid), C(since) (seconds since 1970), C(load), C(restarts), C(draining);
+    C(release), C(state), C(pid), C(since) (seconds since 1970), C(load), C(restarts), C(draining),
+    C(confined) (whether its process is in a sandbox);
     C(memory) and C(keeper_memory) in bytes.
 table:
   type: list

@@ -19,6 +19,11 @@ HEALTH = re.compile("(/[!-~]*)?")
 MEMORY = re.compile("([1-9][0-9]*[KMGT])?")
 DEVICE = re.compile("/dev/[A-Za-z0-9/_.-]+")
 WRITABLE = re.compile(r"(?!.*/\.{0,2}(?:/|\Z))/[A-Za-z0-9/_.@+-]+")
+GROUP = re.compile("[a-z_][a-z0-9_-]{0,31}")
+# Their members are root soon, or read what others keep secret; those of other apps as well.
+CLOSED_GROUPS = {"root", "shadow", "sudo", "wheel", "adm", "docker", "disk", "kmem", "staff", "lxd", "incus"}
+CLOSED_GROUPS |= {"incus-admin", "libvirt", "systemd-journal", "ssl-cert", "www-data", "redis"}
+CLOSED_GROUPS |= {"backup", "crontab"}
 LEAST = {"start_timeout": 1, "settle_time": 0, "drain_timeout": 1, "watchdog": 2}  # seconds
 LEAST_TASKS = 16
 # In the folder of an app whose removal was killed.
@@ -91,7 +96,9 @@ class App:
     memory_max: str
     cpu_max: int
     tasks_max: int
+    enabled: bool
     devices: list[str]
+    groups: list[str]
     writable_paths: list[str]
     before_activation: list[str]
     after_activation: list[str]
@@ -100,7 +107,8 @@ class App:
     @classmethod
     def read(cls, variables, **more):
         """An app from the role's variables, by names without their prefix. Their types are checked already."""
-        values = {"devices": [], "writable_paths": [], **variables["sandbox"], **variables, **more}
+        sandbox = {"enabled": True, "devices": [], "groups": [], "writable_paths": [], **variables["sandbox"]}
+        values = {**sandbox, **variables, **more}
         values["ports"] = [int(port) for port in values["ports"]]
         # Given with -e, a number is text.
         return cls(
@@ -207,6 +215,11 @@ class App:
                 f"tornado_app_sandbox: {listed(bad)} is invalid. Give devices below /dev and absolute paths, "
                 r"without spaces, quotes and any of : % $ \."
             )
+        if bad := [one for one in self.groups if not self.open_group(one)]:
+            yield (
+                f"tornado_app_sandbox: groups: {listed(bad)} would give the program what is root's or another's. "
+                "Give groups by name that devices or shared files belong to, as dialout."
+            )
         if self.keep_releases < 1:
             yield (
                 f"tornado_app_keep_releases: {self.keep_releases} is too few. The current release is one of them."
@@ -232,6 +245,18 @@ class App:
             yield (
                 f"tornado_app_version: '{self.version}' says that {self.source} is a git repository, and it is none. "
                 "Leave the version out, or give the address of a repository."
+            )
+
+    def open_group(self, name):
+        """Whether the program may be in a group."""
+        return bool(GROUP.fullmatch(name)) and name not in CLOSED_GROUPS and not name.startswith("tornado-")
+
+    def warnings(self):
+        """What is allowed and should not stay."""
+        if self.present and not self.enabled:
+            yield (
+                f"tornado_app_sandbox: {self.name} runs without its sandbox on {self.host}, and may do all that its "
+                "account may. Remove enabled: false when you have seen enough."
             )
 
     def paths(self):
@@ -261,6 +286,11 @@ class App:
             yield (
                 f"tornado_app_sandbox: {listed(bad)} on {self.host}. Give folders whose path holds no link, and "
                 "whose folders above are root's and writable for root alone."
+            )
+        if missing := [one for one in self.groups if one in found["no_groups"]]:
+            yield (
+                f"tornado_app_sandbox: groups: {listed(missing)} is no group on {self.host}. Create it first, or "
+                "correct the name."
             )
         there = found["folders"].get(self.home, [])
         if there and "releases" not in there and not set(there) <= OWN:
@@ -316,6 +346,7 @@ class Inputs:
             "addresses": ["127.0.0.1"],
             "paths": sorted({one for app in self.apps for path in app.paths() for one in above(path)}),
             "packages": sorted({one for app in self.apps if app.present for one in app.required_packages}),
+            "groups": sorted({one for app in self.apps if app.present for one in app.groups}),
             "folders": [app.home for app in self.apps if NAME.fullmatch(app.name)],
             "apps": [app.name for app in self.apps if NAME.fullmatch(app.name)],
         }
@@ -324,6 +355,10 @@ class Inputs:
         """A sentence for each value that can't be had on the host."""
         for app in self.apps:
             yield from app.answers(found)
+
+    def warnings(self):
+        """What is allowed and should not stay, each as a sentence."""
+        return [sentence for app in self.apps for sentence in app.warnings()]
 
     def listens(self):
         """The ports that the apps will listen on."""

@@ -33,6 +33,21 @@ def test_the_program_writes_where_it_may_and_nowhere_else():
     assert service["CacheDirectory"] == "tornado-chat tornadoes-tmp/chat"
 
 
+def test_a_look_without_the_sandbox_keeps_account_folders_and_limits():
+    closed = unit("-worker@.service", tornado_app_name="chat")["Service"]
+    service = unit(
+        "-worker@.service",
+        tornado_app_name="chat",
+        tornado_app_sandbox={"enabled": False, "groups": ["dialout"]},
+    )["Service"]
+    for setting in ("User", "UMask", "TasksMax", "StateDirectory", "BindPaths", "KillMode"):
+        assert service[setting] == closed[setting]
+    assert service["SupplementaryGroups"] == "dialout"
+    for setting in ("ProtectSystem", "SystemCallFilter", "NoNewPrivileges", "PrivateUsers"):
+        assert setting in closed
+        assert setting not in service
+
+
 def test_units_are_called_after_the_app():
     service = unit("@.service", tornado_app_name="chat")
     assert service["Unit"]["Requires"] == "tornado-chat@%i.socket"

@@ -8,15 +8,19 @@ import concurrent.futures
 import mmap
 import multiprocessing
 import os
+import resource
+import signal
 import socket
 import sqlite3
 import subprocess
 import tempfile
 import threading
 
+import psutil
 import tornado.ioloop
 import tornado.web
 import uvloop
+import zmq
 from tornado.options import define, options, parse_command_line
 
 define("port", default=8000, type=int)
@@ -56,6 +60,49 @@ class Tries:
 
     def resolver(self):
         assert socket.getaddrinfo("localhost", 80)
+
+    def zeromq(self):
+        with zmq.Context() as context, context.socket(zmq.REP) as one, context.socket(zmq.REQ) as other:
+            other.connect(f"tcp://127.0.0.1:{one.bind_to_random_port('tcp://*')}")
+            other.send(b"x")
+            assert one.recv() == b"x"
+
+    def host_figures(self):
+        assert psutil.virtual_memory().total
+        assert psutil.boot_time()
+        assert psutil.cpu_times()
+        assert psutil.disk_partitions() is not None
+
+    def interfaces(self):
+        assert "lo" in dict(map(reversed, socket.if_nameindex()))
+        assert "lo" in psutil.net_if_addrs()
+
+    def priorities(self):
+        def give_way():
+            os.nice(5)
+            os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+        subprocess.run(["true"], check=True, preexec_fn=give_way)
+
+    def limits(self):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft - 1, hard))
+        signal.setitimer(signal.ITIMER_VIRTUAL, 1000)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+
+    def shared_memory(self):
+        lock, queue = multiprocessing.Lock(), multiprocessing.Queue()
+        queue.put(1)
+        with lock:
+            assert queue.get() == 1
+
+    def realtime(self):
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+
+    def group(self):
+        with open("/srv/serial") as file:
+            assert file.read() == "from the device"
 
     def inside(self):
         socket.create_connection(("127.0.0.1", 22), 2).close()
