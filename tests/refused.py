@@ -40,12 +40,24 @@ REFUSED = {
         "/no/such/folder does not exist on the controller. Give a path that does",
     ),
     "a main that can't be started": (
-        {"tornado_app_main": "hello"},
-        "tornado_app_main: 'hello' can't be started. Give a script (hello.py), or -m and a package",
+        {"tornado_app_main": "../hello.py"},
+        "tornado_app_main: '../hello.py' can't be started. Give a script of the source (hello.py), -m and a",
     ),
     "a port among the arguments": (
         {"tornado_app_arguments": ["--port=9"]},
         "tornado_app_arguments: --port=9 is given by the role. List the ports in tornado_app_ports.",
+    ),
+    "a port in what is started": (
+        {"tornado_app_main": "bokeh serve page --port 9"},
+        "tornado_app_main: --port is given by the role. List the ports in tornado_app_ports. Write {port}",
+    ),
+    "a module without a name": (
+        {"tornado_app_main": "-m"},
+        "tornado_app_main: '-m' can't be started.",
+    ),
+    "a port to listen on that is none": (
+        {"tornado_app_listens_on": 70000},
+        "tornado_app_listens_on: 70000 is no port. Give the one that the program asks for",
     ),
     "a command whose quotes don't close": (
         {"tornado_app_before_activation": ["python -c 'print(1)", "true"]},

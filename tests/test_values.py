@@ -126,7 +126,7 @@ def test_all_that_is_wrong_is_said_at_once():
     found = said(
         "tornado_app",
         tornado_app_ports=[8000, 8000, 70000],
-        tornado_app_main="hello",
+        tornado_app_main="../hello",
         tornado_app_static="../static",
         tornado_app_tasks_max=1,
         tornado_app_name="My App",
@@ -142,9 +142,9 @@ def test_all_that_is_wrong_is_said_at_once():
 
 
 def test_a_type_that_is_wrong_hides_no_other_value():
-    checked, mistyped = inputs("tornado_app", tornado_app_ports="8000", tornado_app_main="hello")
+    checked, mistyped = inputs("tornado_app", tornado_app_ports="8000", tornado_app_main="../hello")
     assert list(mistyped) == ["tornado_app_ports"]
-    assert "tornado_app_main: 'hello' can't be started" in "".join(checked.refusals())
+    assert "tornado_app_main: '../hello' can't be started" in "".join(checked.refusals())
 
 
 NETWORKS = {

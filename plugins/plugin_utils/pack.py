@@ -2,15 +2,16 @@
 
 import json
 import os
+import shlex
 import tarfile
 
 from ..module_utils.refusal import Refusal
-from . import requirements
+from . import command, requirements
 from .git import ignored
 from .left_out import LeftOut, included
 from .release import Release, digest
 from .source import fetch, is_archive, is_git
-from .tree import RESERVED, Tree, check_main
+from .tree import RESERVED, Tree
 
 
 def contents(folder, names):
@@ -22,11 +23,12 @@ def contents(folder, names):
     return found
 
 
-def wanted(folder, params):
-    """Paths that belong to a release whatever git ignores: what the variables name."""
-    main = params["settings"]["main"].split()
-    package = main[-1].split(".")[0]
-    named = [package, f"{package}.py"] if main[0] == "-m" else main[:1]
+def wanted(folder, params, words):
+    """Paths that belong to a release whatever git ignores: what the variables name. words: what starts it."""
+    named = words[:1]
+    if named == ["-m"]:
+        package = words[1].split(".")[0]
+        named = [package, f"{package}.py"]
     return [
         *named,
         params["static"],
@@ -38,13 +40,15 @@ def wanted(folder, params):
 def pack(params, scratch):
     """Write the tar file C(destination) by the action's options; what it returns. scratch: a folder to use."""
     folder, origin = fetch(params, scratch)
-    own = {"settings.json": json.dumps(params["settings"], sort_keys=True).encode()}
+    words = command.command(params["settings"]["main"])
+    settings = {**params["settings"], "main": shlex.join(words)}
+    own = {"settings.json": json.dumps(settings, sort_keys=True).encode()}
     own |= contents(params["runtime"], [one for one in os.listdir(params["runtime"]) if one.endswith(".py")])
     try:
         fetched = is_git(params["source"], params["version"]) or is_archive(params["source"])
-        left_out = LeftOut(folder, wanted(folder, params), ask=None if fetched else ignored)
+        left_out = LeftOut(folder, wanted(folder, params, words), ask=None if fetched else ignored)
         tree = Tree(folder, params["static"], left_out)
-        check_main(folder, params["settings"]["main"])
+        command.check(folder, params["settings"]["main"])
         path, name = requirements.find(folder, params["requirements"]), params["requirements"]
         if path is None:
             path, name = params["default_requirements"], f"{RESERVED}/requirements.txt"

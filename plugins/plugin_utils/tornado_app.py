@@ -2,18 +2,17 @@
 
 import os
 import re
-import shlex
 from dataclasses import dataclass, field, fields
 from pathlib import PurePosixPath
 from typing import Any
 
 from ..module_utils.text import without_passwords
+from .command import command, split
 from .source import remote
 from .values import listed, twice
 
 PORTS = [8000, 8001, 8002, 8003]  # of an app that lists none
 NAME = re.compile("[a-z][a-z0-9-]{0,22}[a-z0-9](?<!-worker)")
-MAIN = re.compile(r"-m [A-Za-z_][A-Za-z0-9_.]*|[A-Za-z0-9_][A-Za-z0-9_./-]*\.py")
 PART = re.compile("[A-Za-z0-9._-]+")
 HEALTH = re.compile("(/[!-~]*)?")
 MEMORY = re.compile("([1-9][0-9]*[KMGT])?")
@@ -58,14 +57,6 @@ def replaceable(paths, found):
     return bad
 
 
-def split(command):
-    """The words of a command; none where its quotes don't close."""
-    try:
-        return shlex.split(command)
-    except ValueError:
-        return []
-
-
 @dataclass(frozen=True)
 class App:
     """One app as the variables describe it: each field is the variable of that name.
@@ -82,6 +73,7 @@ class App:
     version: str
     main: str
     ports: list[int]
+    listens_on: int
     arguments: list[str]
     environment: dict[str, str] = field(repr=False)
     secrets: dict[str, str] = field(repr=False)
@@ -158,14 +150,24 @@ class App:
 
     def about_start(self):
         """What is started, and what it is told."""
-        if not MAIN.fullmatch(self.main):
+        if not command(self.main):
             yield (
-                f"tornado_app_main: '{self.main}' can't be started. Give a script (hello.py), or -m and a "
-                "package (-m hello)."
+                f"tornado_app_main: '{self.main}' can't be started. Give a script of the source (hello.py), -m and "
+                "a module (-m hello), or a command that the requirements install (bokeh serve hello)."
             )
-        if taken := [one for one in self.arguments if one.startswith("--port")]:
+        given = {"main": command(self.main), "arguments": self.arguments}
+        values = [*given["main"], *given["arguments"], *map(str, self.environment.values())]
+        told = self.listens_on or any("{port}" in one for one in values)
+        for name, words in given.items():
+            if taken := [one for one in words if one.split("=")[0] == "--port" and not told]:
+                yield (
+                    f"tornado_app_{name}: {listed(taken)} is given by the role. List the ports in tornado_app_ports. "
+                    "Write {port} where the program is told its own by other words."
+                )
+        if not 0 <= self.listens_on <= 65535:
             yield (
-                f"tornado_app_arguments: {listed(taken)} is given by the role. List the ports in tornado_app_ports."
+                f"tornado_app_listens_on: {self.listens_on} is no port. Give the one that the program asks for, 1 to "
+                "65535, or 0 for a program that is told its own."
             )
         commands = {"before_activation": self.before_activation, "after_activation": self.after_activation}
         for name, given in commands.items():

@@ -128,18 +128,3 @@ class Tree:
         there = os.path.lexists(os.path.join(self.folder, where))
         there = there and not any(never(os.path.join(self.folder, one)) for one in folders_of(where))
         return where if there and self.on_the_way(name) else None
-
-
-def check_main(folder, main):
-    """Refuse a program that is not in the source. main: as in tornado_app_main."""
-    words = main.split()
-    if words[0] == "-m":
-        path = words[1].replace(".", "/")
-        candidates = [f"{path}.py", f"{path}/__main__.py"]
-    else:
-        candidates = [words[0]]
-    if not any(os.path.isfile(os.path.join(folder, one)) for one in candidates):
-        raise Refusal(
-            f"tornado_app_main: '{main}' is not in the source (no {' or '.join(candidates)})."
-            " Give a script, or -m and a package."
-        )

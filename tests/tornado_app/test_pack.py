@@ -787,7 +787,7 @@ def readable(path):
     return True
 
 
-@pytest.mark.parametrize("main", ["other.py", "-m other"])
+@pytest.mark.parametrize("main", ["other.py", "bin/other serve", "python other.py"])
 def test_a_main_that_is_not_there_is_refused(pack, main):
     with pytest.raises(Refusal, match=f"tornado_app_main: '{main}' is not in the source"):
         pack({"main": main})

@@ -12,19 +12,24 @@ Standard library only: nothing of the user's code is imported here.
 import ctypes
 import json
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Mapping
 from typing import Any
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
+PORT = "{port}"  # what stands for the instance's port in arguments and environment
 
 
 def program(release: str, settings: dict[str, Any], port: str) -> list[str]:
     """What an instance executes: interpreter, runner, port, the program's words."""
     runner = os.path.join(release, ".release", "tornado_app_runner.py")
-    main = settings["main"].split()
-    return [python(release), runner, port, *main, f"--port={port}", *settings["arguments"]]
+    main, arguments = shlex.split(settings["main"]), settings["arguments"]
+    said = any(PORT in str(one) for one in [*main, *arguments, *settings["environment"].values()])
+    option = [] if said or settings.get("listens_on") else [f"--port={port}"]
+    words = [word.replace(PORT, port) for word in [*main, *option, *arguments]]
+    return [python(release), runner, port, *words]
 
 
 def python(release: str) -> str:
@@ -32,20 +37,26 @@ def python(release: str) -> str:
     return os.path.join(os.path.realpath(os.path.join(release, ".release", "venv")), "bin", "python")
 
 
-def environment(release: str, settings: dict[str, Any], inherited: Mapping[str, str]) -> dict[str, str]:
-    """The environment: the service's, the release's settings, and ours."""
+def environment(
+    release: str, settings: dict[str, Any], port: str, inherited: Mapping[str, str]
+) -> dict[str, str]:
+    """The environment: the service's, the release's settings, and ours. port: "0" for what has none."""
     secrets = os.path.join(release, ".release", "secrets")
     # systemd's own name for "files with secrets that only this service reads".
     credentials = {"CREDENTIALS_DIRECTORY": secrets} if os.path.isdir(secrets) else {}
+    own = {name: str(value).replace(PORT, port) for name, value in settings["environment"].items()}
+    path = own.get("PATH") or inherited.get("PATH") or os.defpath
     return {
         # Code below /srv is not writable for the program; logs want whole lines.
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
         **inherited,
-        **settings["environment"],
+        **own,
         **credentials,
+        "PATH": f"{os.path.dirname(python(release))}:{path}",
         "TORNADO_APP_RELEASE": os.path.basename(release),
         "TORNADO_APP_DRAIN_TIMEOUT": str(settings.get("drain_timeout", 30)),
+        "TORNADO_APP_LISTENS_ON": str(settings.get("listens_on", 0)),
     }
 
 
@@ -55,10 +66,10 @@ def main() -> None:
     with open(os.path.join(release, ".release", "settings.json"), encoding="utf-8") as file:
         settings = json.load(file)
     os.chdir(release)
-    variables = environment(release, settings, os.environ)
-    if sys.argv[1] == "run":
+    hook = sys.argv[1] == "run"
+    variables = environment(release, settings, "0" if hook else sys.argv[1], os.environ)
+    if hook:
         argv = sys.argv[2:]
-        variables["PATH"] = f"{os.path.dirname(python(release))}:{variables['PATH']}"
         os.execvpe(argv[0], argv, variables)
     argv = program(release, settings, sys.argv[1])
     # Until it accepts (the runner ends this) it is of no use without its keeper.

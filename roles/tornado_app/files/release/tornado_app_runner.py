@@ -1,8 +1,9 @@
 """Run an unmodified Tornado program on a socket that it did not open.
 
-    tornado_app_runner.py PORT (SCRIPT | -m PACKAGE) [ARGUMENT ...]
+    tornado_app_runner.py PORT (SCRIPT | COMMAND | -m MODULE) [ARGUMENT ...]
 
-The program believes that it listens on PORT as it always did. What it gets is the socket
+A script is the release's, a command its environment's. The program believes that it listens on
+PORT, or on the one that TORNADO_APP_LISTENS_ON names, as it always did. What it gets is the socket
 that systemd holds on the loopback address. It accepts nothing until its keeper says so:
 the keeper asks for its health first, on a connection of their own. Told to drain, it
 finishes what it has and ends.
@@ -35,6 +36,7 @@ Packet = tuple[Message, Handed]
 
 LOOPBACK = "127.0.0.1"
 PR_SET_PDEATHSIG = 1  # prctl(2)
+COMMANDS = os.path.dirname(sys.executable)  # where the environment's are
 PORT_TIMEOUT = 10.0  # seconds that the keeper may take to answer for a further port
 
 
@@ -108,12 +110,12 @@ class Channel(object):
 class Instance(object):
     """Where the runner takes hold of Tornado: binding, accepting, health checks.
 
-    listener: the listening socket, or None when started by hand. Servers, streams and loops are
-    Tornado's own, of whatever version.
+    asked: a port that the program asks for instead, or 0. listener: the listening socket, or None when
+    started by hand. Servers, streams and loops are Tornado's own, of whatever version.
     """
 
-    def __init__(self, port: int, listener: socket.socket | None, keeper: Channel) -> None:
-        self.port, self.listener, self.keeper = port, listener, keeper
+    def __init__(self, port: int, asked: int, listener: socket.socket | None, keeper: Channel) -> None:
+        self.port, self.asked, self.listener, self.keeper = port, asked, listener, keeper
         self.lent: list[socket.socket] = []  # sockets that the program got from us
         self.waiting: list[tuple[Any, list[socket.socket]]] = []  # servers that must not accept yet
         self.servers: list[Any] = []  # servers on lent sockets, the one on our port first
@@ -166,7 +168,7 @@ class Instance(object):
     ) -> list[socket.socket]:
         """The inherited socket for our port; others from the keeper, on loopback unless named."""
         number = int(port)
-        if number == self.port and self.listener is not None:
+        if number in (self.port, self.asked or self.port) and self.listener is not None:
             lent = socket.socket(fileno=os.dup(self.listener.fileno()))
         elif number == 0 or self.keeper.control is None:
             real: list[socket.socket] = self.real_bind_sockets(port, address or LOOPBACK, *args, **kwargs)
@@ -314,13 +316,16 @@ def close_port(server: Any) -> None:
 
 
 def run_program(words: list[str]) -> None:
-    """Do what ``python SCRIPT ...`` or ``python -m PACKAGE ...`` would do."""
+    """Do what a shell would that has the environment's programs in its PATH, within this process."""
     if words[0] == "-m":
         sys.argv = words[1:]
         sys.path[0] = os.getcwd()
         runpy.run_module(words[1], run_name="__main__", alter_sys=True)
         return
     script = os.path.abspath(words[0])
+    if not os.path.isfile(script):
+        script = os.path.join(COMMANDS, words[0])
+        words = [script, *words[1:]]
     sys.argv = words
     sys.path[0] = os.path.dirname(script)
     with open(script, "rb") as file:
@@ -333,6 +338,36 @@ def run_program(words: list[str]) -> None:
     # As of any script; multiprocessing asks for the spec.
     module.__dict__.update(__spec__=None, __package__=None, __doc__=None, __cached__=None)
     exec(code, module.__dict__)
+
+
+def stay(real: Any) -> Any:
+    """In place of os.execv or os.execve: a command of the environment goes on in this process.
+
+    As ``jupyter server`` becomes jupyter-server. Another process would not have the runner.
+    """
+    process = os.getpid()
+
+    def become(path: Any, words: Any, *environment: Any) -> None:
+        path = os.fsdecode(path)
+        # What the program has forked becomes what it will.
+        if os.getpid() != process or os.path.dirname(path) != COMMANDS or not is_python(path):
+            real(path, words, *environment)
+        for one in environment:
+            os.environ.clear()
+            os.environ.update(one)
+        run_program([path, *words[1:]])
+        sys.exit(0)
+
+    return become
+
+
+def is_python(path: str) -> bool:
+    """Whether a command is a script for Python."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(2) == b"#!" and b"python" in file.read(512)
+    except OSError:
+        return False
 
 
 def inherited() -> list[socket.socket]:
@@ -350,8 +385,10 @@ def main() -> None:
     # Where it stood, into the journal: when the keeper has to end it (SIGABRT), or a C module crashes.
     faulthandler.enable()
     control, listener = inherited() or (None, None)
-    instance = Instance(int(sys.argv[1]), listener, Channel(control))
+    asked = int(os.environ.pop("TORNADO_APP_LISTENS_ON", "0"))
+    instance = Instance(int(sys.argv[1]), asked, listener, Channel(control))
     instance.install()
+    os.execv, os.execve = stay(os.execv), stay(os.execve)
     try:
         run_program(sys.argv[2:])
     finally:

@@ -1,0 +1,39 @@
+"""What tornado_app_main starts, as words of a command line. Standard library only."""
+
+import os
+import re
+import shlex
+
+from ..module_utils.refusal import Refusal
+
+MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
+PROGRAM = re.compile(r"(?!(?:.*/)?\.\.?(?:/|\Z))[A-Za-z0-9_.][A-Za-z0-9_.+/-]*")
+PYTHON = ("python", "python3")  # which it starts anyway: people type it all the same
+
+
+def split(command):
+    """The words of a command; none where its quotes don't close."""
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return []
+
+
+def command(main):
+    """The words that start a release: a program or -m and a module, and its arguments. None that can't be meant."""
+    words = split(main)
+    words = words[1:] if words[:1] and words[0] in PYTHON else words
+    if words[:1] == ["-m"]:
+        return words if words[1:] and MODULE.fullmatch(words[1]) else []
+    words[:1] = [one.removeprefix("./") for one in words[:1]]
+    return words if words and PROGRAM.fullmatch(words[0]) else []
+
+
+def check(folder, main):
+    """Refuse a script that is not in the source. What else it may be is seen where its environment is."""
+    first = command(main)[0]
+    if ("/" in first or first.endswith(".py")) and not os.path.isfile(os.path.join(folder, first)):
+        raise Refusal(
+            f"tornado_app_main: '{main}' is not in the source (no {first}). Give a script of it,"
+            " -m and a module, or a command that the requirements install."
+        )
