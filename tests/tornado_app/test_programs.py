@@ -12,6 +12,7 @@ from ports import free_port
 PROGRAMS = ROOT / "tests/samples/programs"
 ANY = ["tutorial.py", "bind_start.py", "add_sockets.py", "second_port.py", "subprocesses.py"]
 ANY += ["own_sigterm.py", "debug.py", "annotated.py", "spawns.py", "-m packaged"]
+ANY += ["forks.py", "forks_first.py"]
 ANY += ["with_settings/server.py"]
 CASES = [(main, version) for main in ANY for version in ("3.1.1", tornado.version)]
 # asyncio.run is beyond a Tornado that has loops of its own.
@@ -122,11 +123,14 @@ def test_a_programs_own_sigterm_handler_is_heard(deploy, main, version):
 
 
 @pytest.mark.parametrize("version", ["3.1.1", tornado.version])
-def test_a_program_that_forks_is_refused_in_a_sentence(deploy, version):
-    port = deploy("tutorial.py", version)
-    port.add("forks", PROGRAMS, main="forks.py", health_path="/")
-    answer = port.ask(do="swap", release="forks")
-    assert answer["reason"] == "forks 2 processes; list as many ports in tornado_app_ports instead"
+@pytest.mark.parametrize(
+    ("main", "said"), [("forks.py", "2"), ("forks_first.py", "a process for each processor")]
+)
+def test_a_program_that_forks_runs_as_one_process_and_says_so(deploy, main, said, version):
+    port = deploy(main, version)
+    assert port.processes() == [str(port.ask(do="status")["pid"])]
+    text = f"forking ({said}) is ignored: one process a port, list more ports in tornado_app_ports"
+    assert port.log.read_text().count(text) == 1
 
 
 def test_autoreload_is_ignored_with_one_warning(deploy):

@@ -143,15 +143,17 @@ class Instance(object):
         tornado.tcpserver.TCPServer.add_sockets = lambda server, sockets: instance.add_sockets(
             server, sockets
         )
-        tornado.process.fork_processes = self.refuse_forks
+        tornado.process.fork_processes = self.ignore_forks
         tornado.autoreload.start = self.ignore_autoreload
 
-    def refuse_forks(self, number: int | None = None, *args: Any, **kwargs: Any) -> None:
-        """One process a port, started and watched from outside."""
-        reason = "forks %s processes; list as many ports in tornado_app_ports instead" % (number or "several")
-        log("the program %s" % reason)
-        self.keeper.say(**{"is": "refused", "reason": reason})
-        sys.exit(1)
+    def ignore_forks(self, number: int | None = None, *args: Any, **kwargs: Any) -> int:
+        """One process a port, started and watched from outside: this one goes on as the first of them."""
+        import tornado.process
+
+        many = "%d" % number if number else "a process for each processor"
+        log("forking (%s) is ignored: one process a port, list more ports in tornado_app_ports" % many)
+        tornado.process._task_id = 0
+        return 0
 
     warned = False
 
