@@ -38,7 +38,8 @@ BAD = {
     "no port": ("import time\ntime.sleep(60)\n", "did not listen on port {port} within 5 s"),
     "another port": (
         HEAD % "pass" + SERVE.replace("options.port", "options.port + 1"),
-        "did not listen on port {port} within 5 s (it listens on {next})",
+        "did not listen on port {port} within 5 s (it listens on {next}: tell it {{port}}, or name that in "
+        "tornado_app_listens_on)",
     ),
     "an error": (
         HEAD % "self.set_status(500)" + SERVE,

@@ -91,8 +91,8 @@ def test_a_settings_file_that_names_another_port_is_refused_in_a_sentence(deploy
     )
     (port.home / "releases/two/with_settings/evening.conf").write_text(f"port = {other}\n")
     answer = port.ask(do="swap", release="two")
-    wanted = f"did not listen on port {port.number} within 20 s (it listens on {other})"
-    assert answer["reason"] == wanted
+    wanted = f"did not listen on port {port.number} within 20 s (it listens on {other}: tell it "
+    assert answer["reason"] == wanted + "{port}, or name that in tornado_app_listens_on)"
     assert port.get("/") == "Good evening, friendly user!"
 
 

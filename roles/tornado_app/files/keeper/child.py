@@ -215,7 +215,10 @@ class Child:
             return f"was not begun {limit}: the host is too busy, or other processes of the app hold it up"
         if self.listens:
             return f"is not well {limit} ({self.wrong or self.health.says()})"
-        elsewhere = f" (it listens on {', '.join(map(str, self.others))})" if self.others else ""
+        elsewhere = ""
+        if self.others:
+            ports = ", ".join(map(str, self.others))
+            elsewhere = f" (it listens on {ports}: tell it {{port}}, or name that in tornado_app_listens_on)"
         return f"did not listen on port {self.port} {limit}{elsewhere}"
 
     def settled(self, now: float) -> bool:
