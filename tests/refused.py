@@ -75,6 +75,10 @@ REFUSED = {
         {"tornado_app_static": "../static"},
         "tornado_app_static: '../static' is invalid. Give a folder inside the source, as static or web/dist.",
     ),
+    "uploads beside the program's folder": (
+        {"tornado_app_uploads": ["media", "../media"]},
+        "tornado_app_uploads: ../media is no folder's name. Give names inside /var/lib/tornado-hello, as",
+    ),
     "a health path that is none": (
         {"tornado_app_health_path": "well"},
         "tornado_app_health_path: 'well' is no path. It starts with / and holds no space; \"\" is for",

@@ -220,6 +220,37 @@ def test_no_underscore_makes_another_spelling_of_what_nginx_says(seen, path):
     assert "claimed" not in found["headers"].values()
 
 
+@pytest.mark.parametrize("name", ["cat.txt", "2026/november/cat.txt"])
+def test_what_a_visitor_uploads_is_served_to_visitors_and_shown_to_nobody_else(client, host, name):
+    assert client.ask(f"/?save={name}", method="POST", body=b"a cat").status == 200
+    assert client.ask(f"/media/{name}").body == b"a cat"
+    assert client.ask("/media/").status == 403
+    assert host.run(f"runuser -u nobody -- cat /var/lib/tornado-mirror/media/{name}").rc == 1
+
+
+def test_an_upload_that_is_a_link_shows_no_files_of_others(client, host):
+    client.ask("/?save=own.txt", method="POST", body=b"own")
+    secret = host.check_output("echo /etc/nginx/tornadoes/*/users/*-0")
+    assert host.run(f"runuser -u www-data -- cat {secret}").rc == 0
+    linked = {"own": "own.txt", "hashes": secret, "host": "/etc/hostname", "folder": "/etc"}
+    for name, path in linked.items():
+        assert client.ask(f"/?link={name}&to={path}").status == 200
+    assert client.ask("/media/own").body == b"own"
+    assert {client.ask(f"/media/{one}").status for one in ("hashes", "host", "folder/hostname")} == {403}
+
+
+def test_files_that_were_there_before_are_served_from_the_next_start_on(client, host, eventually):
+    folder, mine = "/var/lib/tornado-mirror/media", "-o tornado-mirror -g tornado-mirror"
+    host.check_output(f"install -d -m 700 {mine} {folder}/before")
+    host.check_output(f"install -m 600 {mine} /etc/hostname {folder}/before/file")
+    forget = f"import os; os.removexattr('{folder}', 'system.posix_acl_default')"
+    host.check_output(f'python3 -c "{forget}"')
+    assert client.ask("/media/before/file").status == 403
+    host.check_output("systemctl reload tornado-mirror@8000")
+    # Refusals stay for a second, as all that nginx knows of files.
+    assert eventually(lambda: client.ask("/media/before/file").status == 200)
+
+
 def test_a_file_that_was_compressed_beforehand_goes_first(client):
     assert b"that one" in gzip.decompress(client.ask("/static/big.css", headers=GZIP).body)
     assert b"this one" in client.ask("/static/big.css").body

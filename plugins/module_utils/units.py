@@ -10,6 +10,7 @@ import subprocess
 from .files import differences, link, mode_of, read, write
 from .host import UNITS, known_ports, show
 
+TMPFILES = "/etc/tmpfiles.d/"
 MARK = "@made_of@"  # in a unit: what a keeper says of itself, so that an older one is known by it
 
 
@@ -59,6 +60,15 @@ def units_of(name):
     return [f"tornado-{name}@{port}.{kind}" for port in ports for kind in ("service", "socket")]
 
 
+def prepare(name, text):
+    """Do at once what a file of tmpfiles.d says: it is done at boot."""
+    done = subprocess.run(
+        ["systemd-tmpfiles", "--create", "-"], input=text, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise OSError(f"systemd did not make the folders of {name}: {done.stderr.strip()}")
+
+
 def install(name, keeper, files, command, dry):
     """Write what differs; whether anything does, and the differences.
 
@@ -86,6 +96,9 @@ def install(name, keeper, files, command, dry):
         folder.install()
     folder.remove_others()
     for path, (text, mode) in due.items():
+        if path.startswith(TMPFILES):
+            # Before it is written, so that a run that is killed here does it again.
+            prepare(name, text)
         write(path, text, mode)
     new = any(path.startswith(UNITS) for path in due)
     if new or any(one["NeedDaemonReload"] == "yes" for one in show(units_of(name)).values()):

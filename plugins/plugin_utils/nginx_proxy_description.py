@@ -37,6 +37,7 @@ CACHE_OWN = (
     "Authorization Proxy-Authorization X-Api-Key X-Auth-Token X-Access-Token X-Xsrftoken X-Csrftoken X-Csrf-Token"
     " Content-Type X-HTTP-Method-Override X-HTTP-Method X-Method-Override"
 )
+WRITTEN = ("/var/lib/", "/var/cache/")  # where programs have their folders
 EVERYBODY = {"0.0.0.0/0", "::/0"}
 ON_THIS_HOST = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\]):")
 
@@ -67,7 +68,11 @@ class Rule:
 
 @dataclass
 class Location:
-    """A location of nginx. match: how nginx finds it. alias: where its files are; empty for the app's."""
+    """A location of nginx.
+
+    match: how nginx finds it. alias: where its files are; empty for the app's. written: the folder of files
+    that a program writes, in which a link may be anything.
+    """
 
     match: str
     path: str
@@ -75,6 +80,7 @@ class Location:
     expires: str = "$tornadoes_expires"
     rule: Rule | None = None
     cached: bool = False
+    written: str = ""
 
 
 @dataclass
@@ -191,6 +197,9 @@ def locations(site):
     found.append(Location("/", "/"))
     for one in found:
         one.rule = by_path.get(nearest(one.path, by_path))
+        files = nearest(one.path, static) if one.alias else None
+        if files and static[files].startswith(WRITTEN):
+            one.written = below(static[files])
         one.cached = any(below(one.path).startswith(below(path)) for path in site["cache"])
     # Once each, the first: a path may be guarded, cached and on disk.
     return list({one.match: one for one in reversed(found)}.values())[::-1]

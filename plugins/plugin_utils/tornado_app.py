@@ -80,6 +80,7 @@ class App:
     packages: list[str]
     wheels: str
     static: str
+    uploads: list[str]
     health_path: str | None
     start_timeout: int
     settle_time: int
@@ -186,6 +187,11 @@ class App:
             yield (
                 f"tornado_app_static: '{self.static}' is invalid. Give a folder inside the source, as static or "
                 "web/dist."
+            )
+        if bad := [one for one in self.uploads if not PART.fullmatch(one) or one in (".", "..")]:
+            yield (
+                f"tornado_app_uploads: {listed(bad)} is no folder's name. Give names inside /var/lib/tornado-{self.name},"
+                " as media."
             )
         if not HEALTH.fullmatch(self.health_path or ""):
             yield (

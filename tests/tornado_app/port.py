@@ -24,6 +24,7 @@ SETTINGS = {
     "main": "server.py",
     "arguments": [],
     "environment": {},
+    "uploads": [],
     "health_path": "/healthz",
     "start_timeout": 30,
     "settle_time": 0.3,

@@ -2,8 +2,9 @@
 
 ?size=N answers N bytes of text instead, ?wait=N that many seconds later; ?say=NAME:VALUE
 adds a header to the answer, ?status=N makes it one of that status, ?head=N adds that many bytes of a
-cookie. ?hold=NAME answers one piece, and another when ?release=NAME is asked for. The page /asset names a
-static file of this release.
+cookie. ?hold=NAME answers one piece, and another when ?release=NAME is asked for. ?save=NAME
+stores the body among the uploads, ?link=NAME&to=PATH makes a link there. The page /asset names a static
+file of this release.
 """
 
 import os
@@ -17,6 +18,7 @@ from tornado.options import define, options, parse_command_line
 
 define("port", default=8000, type=int)
 
+UPLOADS = "/var/lib/tornado-mirror/media"
 HELD = {}  # name of an answer in pieces to what it waits for
 
 
@@ -26,6 +28,12 @@ class Mirror(tornado.web.RequestHandler):
         for one in self.get_query_arguments("say"):
             self.set_header(*one.split(":", 1))
         self.set_status(int(self.get_query_argument("status", "200")))
+        if name := self.get_query_argument("save", ""):
+            os.makedirs(os.path.dirname(os.path.join(UPLOADS, name)), exist_ok=True)
+            with open(os.path.join(UPLOADS, name), "wb") as file:
+                file.write(self.request.body)
+        if name := self.get_query_argument("link", ""):
+            os.symlink(self.get_query_argument("to"), os.path.join(UPLOADS, name))
         if head := int(self.get_query_argument("head", "0")):
             self.set_header("Set-Cookie", "large=" + "x" * head)
         if name := self.get_query_argument("hold", ""):

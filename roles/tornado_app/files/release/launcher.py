@@ -57,6 +57,7 @@ def environment(
         "TORNADO_APP_RELEASE": os.path.basename(release),
         "TORNADO_APP_DRAIN_TIMEOUT": str(settings.get("drain_timeout", 30)),
         "TORNADO_APP_LISTENS_ON": str(settings.get("listens_on", 0)),
+        "TORNADO_APP_UPLOADS": ":".join(settings.get("uploads", [])),
     }
 
 

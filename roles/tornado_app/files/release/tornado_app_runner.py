@@ -384,6 +384,8 @@ def inherited() -> list[socket.socket]:
 
 def main() -> None:
     """Run the program of this release until it ends."""
+    import tornado_app_uploads
+
     # Where it stood, into the journal: when the keeper has to end it (SIGABRT), or a C module crashes.
     faulthandler.enable()
     control, listener = inherited() or (None, None)
@@ -391,6 +393,7 @@ def main() -> None:
     instance = Instance(int(sys.argv[1]), asked, listener, Channel(control))
     instance.install()
     os.execv, os.execve = stay(os.execv), stay(os.execve)
+    tornado_app_uploads.install()
     try:
         run_program(sys.argv[2:])
     finally:
