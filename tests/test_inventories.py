@@ -78,6 +78,7 @@ def run(folder, files, *words, playbook="site.yml"):
             [],
             "nginx_proxys.yml: nothing in the inventory is called",
         ),
+        ({**GOOD, "group_vars/al.yml": ""}, [], "al.yml: nothing in the inventory is called al"),
         ({**GOOD, "group_vars/databases/all.yml": ""}, [], "databases: nothing in the inventory is called"),
         (
             {**GOOD, "group_vars/nginx_proxy.ymal": ""},

@@ -13,9 +13,9 @@ from pathlib import Path
 import yaml
 from ansible import context
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.template import Templar
-from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
 
 from ..plugin_utils.command_line import COLLECTION, ROOT, own_playbooks
@@ -24,6 +24,7 @@ from ..plugin_utils.names import Names, Unreadable, check, reason, strays, wante
 from ..plugin_utils.values import listed
 
 DEBIANS = ("12", "13")
+UNPROVEN = "tornadoes_unproven_system"  # the variable by which a host may be another system
 
 
 class Run:
@@ -123,13 +124,28 @@ class Run:
         inputs = self.inputs()
         return inputs.warnings() if hasattr(inputs, "warnings") else []
 
+    def unproven(self):
+        """The name of a host's system that the roles are not proven on; "" of one that they are."""
+        kind, version = (self.facts.get(f"distribution{end}", "") for end in ("", "_major_version"))
+        if not kind or (kind == "Debian" and version in ("", *DEBIANS)):
+            return ""
+        return f"{kind} {self.facts.get('distribution_version', '')}".rstrip()
+
     def system(self):
-        """A sentence where the host is none that the roles know."""
-        kind = self.facts.get("distribution", "Debian")
-        if kind != "Debian" or (self.debian and str(self.debian) not in DEBIANS):
+        """A sentence where the host's system is one that a run must not begin with."""
+        if not self.unproven():
+            return
+        lacks = [
+            name
+            for name, fact in (("apt", "pkg_mgr"), ("systemd", "service_mgr"))
+            if self.facts.get(fact) != name
+        ]
+        if lacks:
+            yield f"{self.host} is {self.unproven()}, and has no {listed(lacks)}. The roles need Debian's."
+        elif not boolean(self.quietly(UNPROVEN) or False, strict=False):
             yield (
-                f"{self.host} is {kind} {self.facts.get('distribution_version', '')}. "
-                f"The roles know Debian {' and '.join(DEBIANS)}."
+                f"{self.host} is {self.unproven()}. The roles are proven on Debian {' and '.join(DEBIANS)} "
+                f"alone. Set {UNPROVEN}: true to try them there."
             )
 
     def located(self, path):
@@ -203,8 +219,10 @@ class ActionModule(ActionBase):
             return {"failed": True, "msg": "\n".join(dict.fromkeys(refusals))}
         for run in runs:
             result["roles"][run.role]["description"] = run.description()
-            for sentence in run.warnings() if self._task.args.get("values") else ():
-                Display().warning(sentence)
+        if self._task.args.get("values"):
+            system = runs[0].unproven()
+            warnings = [f"{runs[0].host} is {system}, which the roles are not proven on."] if system else []
+            result["warnings"] = warnings + [sentence for run in runs for sentence in run.warnings()]
         return result
 
     def about(self, runs, refusals, task_vars, roles):

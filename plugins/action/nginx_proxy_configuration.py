@@ -13,6 +13,7 @@ ROLE = ROOT / "roles/nginx_proxy"
 SNIPPETS = ("clients", "compression", "limits", "log", "proxy", "tls")
 # What a Debian will bring, where nginx is yet to be installed.
 BUILDS = {12: "nginx/1.22 OpenSSL 3.0", 13: "nginx/1.26 OpenSSL 3.5"}
+OLDEST_BUILD = BUILDS[12]  # of systems that the roles are not proven on
 
 
 def version(text):
@@ -22,7 +23,7 @@ def version(text):
 
 def host_of(found, debian):
     """What the templates need to know of a host. found: what the module C(look) says. debian: its release."""
-    build = found["build"] if "nginx/" in found["build"] else BUILDS[debian]
+    build = found["build"] if "nginx/" in found["build"] else BUILDS.get(debian, OLDEST_BUILD)
     nginx = version(re.search(r"nginx/([0-9.]+)", build)[1])
     return {
         "http2_directive": nginx >= (1, 25, 1),

@@ -43,11 +43,15 @@ def slip(name, known):
     """The one of the known names that this is with a slip in it, or None. Another digit is none."""
     for other in known:
         mine, its = letters(name), letters(other)
-        if mine == its or (
-            len(its) > 5
-            and re.findall("[0-9]+", mine) == re.findall("[0-9]+", its)
-            and (sorted(mine) == sorted(its) or abs(len(mine) - len(its)) == 1)
-            and difflib.SequenceMatcher(None, mine, its).ratio() > 0.85
+        if (
+            mine == its
+            or (its == "all" and mine in ("al", "alll", "lal"))
+            or (
+                len(its) > 5
+                and re.findall("[0-9]+", mine) == re.findall("[0-9]+", its)
+                and (sorted(mine) == sorted(its) or abs(len(mine) - len(its)) == 1)
+                and difflib.SequenceMatcher(None, mine, its).ratio() > 0.85
+            )
         ):
             return other
     return None
