@@ -16,6 +16,7 @@ import types
 
 import pytest
 from port import FILES, ROOT
+from rendering import evaluate
 
 PROGRAM = ROOT / "tests/samples/load"
 HEAD = """
@@ -237,41 +238,63 @@ def test_a_process_whose_loop_does_not_turn_is_replaced(serving, how):
     # The limit is 2 s, and up to 4 more in which somebody waited for a processor: here, anybody in
     # the cgroup that the tests run in.
     assert serving.wait_for(lambda: serving.ask(do="status")["pid"] not in (0, pid), seconds=20)
+    assert "has not answered within 2 s (tornado_app_watchdog): killing it" in serving.log.read_text()
     if how == "blocked":
         # Where it stood: who reads the journal knows which line of the program to look at.
         assert 'server.py", line ' in serving.log.read_text()
 
 
-def test_a_process_that_only_waits_for_a_processor_is_let_live(monkeypatch):
-    """The clocks are the test's own: a host that is too busy for its load can't be had to order."""
+@pytest.fixture
+def silent(monkeypatch):
+    """Make a process that never answers, by its watchdog; it, and a function that says how long it waited.
+
+    The clocks are the test's own: a host that is too busy for its load can't be had to order.
+    """
     monkeypatch.syspath_prepend(str(FILES / "keeper"))
     module = importlib.import_module("child")
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    monkeypatch.setattr(module.systemd, "waited", lambda _cgroup: 100.0)
-    one = module.Child(
-        8000,
-        "/srv/x/releases/one",
-        {"watchdog": 8, "health_path": None},
-        "tornado-x-worker@8000-one-1.service",
-    )
-    one.attach(near, os.getpid(), {})
+    made = []
+
+    def wait(seconds):
+        monkeypatch.setattr(module.systemd, "waited", lambda _cgroup: seconds)
+
+    def make(watchdog):
+        wait(100.0)
+        settings = {"watchdog": watchdog, "health_path": None}
+        made.append(
+            module.Child(8000, "/srv/x/releases/one", settings, "tornado-x-worker@8000-one-1.service")
+        )
+        made[0].attach(near, os.getpid(), {})
+        return made[0], wait
+
+    yield make
+    made[0].close()
+    far.close()
+
+
+def test_a_process_that_only_waits_for_a_processor_is_let_live(silent):
+    one, wait = silent(8)
     begun = one.answered
-    try:
-        assert not one.ping(begun + 2)
-        assert not one.ping(begun + 7)
-        assert one.ping(begun + 9)
-        # Of those seven seconds, three without a processor.
-        monkeypatch.setattr(module.systemd, "waited", lambda _cgroup: 103.0)
-        assert not one.ping(begun + 9)
-        assert one.ping(begun + 12)
-        # And if it never gets one, at last it is killed all the same.
-        monkeypatch.setattr(module.systemd, "waited", lambda _cgroup: 200.0)
-        assert not one.ping(begun + 23)
-        assert one.ping(begun + 25)
-    finally:
-        os.close(one.pidfd)
-        near.close()
-        far.close()
+    assert not one.ping(begun + 2)
+    assert not one.ping(begun + 7)
+    assert one.ping(begun + 9)
+    # Of those seven seconds, three without a processor.
+    wait(103.0)
+    assert not one.ping(begun + 9)
+    assert one.ping(begun + 12)
+    # And if it never gets one, at last it is killed all the same.
+    wait(200.0)
+    assert not one.ping(begun + 23)
+    assert one.ping(begun + 25)
+
+
+def test_a_program_may_block_for_a_minute_unless_it_is_told_otherwise(silent):
+    limit = evaluate("tornado_app", "tornado_app_watchdog")
+    one, _wait = silent(limit)
+    begun = one.answered
+    assert not one.ping(begun + 2)
+    assert not one.ping(begun + 60)
+    assert one.ping(begun + limit)
 
 
 def test_a_killed_keeper_leaves_its_process_serving(serving):

@@ -16,6 +16,7 @@ import systemd
 from health import Health
 from words import InvalidMessage, Message, parse
 
+PING_INTERVAL = 1.25  # seconds at most between two pings: each answer has the load for the status
 PROBE_INTERVAL = 0.25  # seconds between two probes of a process that has to prove itself
 EXIT_TIMEOUT = 5.0  # seconds between "drained" and SIGKILL
 UNIT_INTERVAL = 0.25  # seconds between two questions about a unit
@@ -232,13 +233,14 @@ class Child:
     def ping(self, now: float) -> bool:
         """Ask whether its loop turns; True if it has not turned for too long.
 
-        Asked every eighth of the watchdog's time and given three quarters to answer, by a
-        keeper that looks every sixteenth: a process is replaced within that time. Time in
+        Asked every eighth of the watchdog's time or oftener, and given three quarters to answer,
+        by a keeper that looks every sixteenth: a process is replaced within that time. Time in
         which its unit waited for a processor does not count, up to twice the limit: killing
         a process that only waits would add to the load that it waits for.
         """
         limit: float = self.settings["watchdog"]
-        if now - self.asked >= (limit or 40) / 8 and self.answered >= self.asked:
+        interval = min(limit / 8 or PING_INTERVAL, PING_INTERVAL)
+        if now - self.asked >= interval and self.answered >= self.asked:
             self.asked, self.waited = now, systemd.waited(self.cgroup)
             self.send({"do": "ping"})
         if not limit or self.killed or self.answered >= self.asked or now - self.asked <= limit * 0.75:

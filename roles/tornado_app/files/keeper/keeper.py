@@ -191,7 +191,8 @@ class Keeper:
             child.ping(now)  # for its load in the status; its time is limited anyway
         if self.serving and self.serving.ping(now):
             limit = self.serving.settings["watchdog"]
-            log(ERROR, f"Process {self.serving.pid} has not answered within {limit} s: killing it.")
+            why = f"has not answered within {limit} s (tornado_app_watchdog)"
+            log(ERROR, f"Process {self.serving.pid} {why}: killing it.")
             self.serving.abort(now)
         while self.late_lines and now >= self.late_lines[0][0]:
             log(ERROR, self.late_lines.pop(0)[1])
