@@ -95,6 +95,22 @@ REFUSED = {
         {"tornado_app_memory_max": "much"},
         "tornado_app_memory_max: 'much' is no amount. Write a number and K, M, G or T, as 512M.",
     ),
+    "shared paths that no source has": (
+        {"tornado_app_shared": ["app.db", "/var/x", "../x", "a//b", ".release/settings.json", "/", "a b"]},
+        "tornado_app_shared: '/var/x', '../x', 'a//b', '.release/settings.json', '/', 'a b' is ",
+    ),
+    "what is shared twice": (
+        {"tornado_app_shared": ["data", "up/loads", "data/", "up/loads/new/"]},
+        "tornado_app_shared: data, up/loads/new is shared by another entry. Give each path once.",
+    ),
+    "code that the program could write": (
+        {"tornado_app_shared": ["hello.py", "static/uploads/", "requirements.txt"]},
+        "tornado_app_shared: static/uploads, hello.py, requirements.txt holds what each release brings",
+    ),
+    "a package that the program could write": (
+        {"tornado_app_shared": ["chat/"], "tornado_app_main": "-m chat.web"},
+        "tornado_app_shared: chat holds what each release brings",
+    ),
     "a device that is none": (
         {"tornado_app_sandbox": {"devices": ["/etc/passwd"]}},
         "tornado_app_sandbox: /etc/passwd is invalid. Give devices below /dev",

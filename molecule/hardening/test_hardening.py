@@ -89,6 +89,13 @@ def test_a_program_writes_its_own_folders_and_what_was_allowed(host, write):
     assert not host.file("/tmp/mine").exists
 
 
+def test_a_program_writes_beside_its_code_what_is_shared_and_nothing_else(host, write):
+    assert write(PLAIN, "notes/x") == "done"
+    assert host.file("/var/lib/tornado-plain/notes/x").user == "tornado-plain"
+    assert "Read-only file system" in write(PLAIN, "x")
+    assert "No such file" in write(SHUT, "notes/x")
+
+
 def test_a_temporary_file_outlives_the_keeper(attempt, host, write):
     write(PLAIN, "/tmp/before")
     pid = host.check_output(f"systemctl show --property=MainPID --value {UNITS[PLAIN]}")

@@ -370,6 +370,31 @@ def test_a_stop_ends_all_that_was_started(attack, hostile, host):
     assert left == set()
 
 
+def test_what_releases_share_turned_into_links_gives_nothing_of_root_s_away(attack, hostile, host):
+    victim = "stat --format '%U %a %s %Y %n' /srv/victim /srv/victim/private"
+    before = host.check_output(victim)
+    code = """
+for name, there in (("notes.txt", "/srv/victim/private"), ("uploads", "/srv/victim")):
+    path = "/var/lib/tornado-hostile/" + name
+    with contextlib.suppress(OSError):
+        os.rename(path, path + ".real")
+    os.symlink(there, path)
+"""
+    assert attack(code) == ""
+    hostile.write(hole=True)
+    assert hostile.run("deploy")[0] == 0
+    assert host.check_output(victim) == before
+    code = """
+attempt("read", lambda: open("notes.txt").read())
+attempt("written", lambda: open("notes.txt", "a").close())
+attempt("made", lambda: open("uploads/mine", "w").close())
+attempt("released", os.unlink, "notes.txt")
+"""
+    assert attack(code) == ""
+    host.check_output("cd /var/lib/tornado-hostile && rm notes.txt uploads && mkdir --mode 700 uploads")
+    host.check_output("chown tornado-hostile: /var/lib/tornado-hostile/uploads")
+
+
 def test_a_refused_program_writes_no_escapes_to_who_deploys(hostile, host):
     said = "\\x1b]0;owned\\x07\\x1b[2J\\x1b[1;1Hok: all is well\\r\\x9b31m\\u202eevil\\x00"
     before = hostile.versions()

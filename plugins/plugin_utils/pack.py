@@ -10,6 +10,7 @@ from . import command, requirements
 from .git import ignored
 from .left_out import LeftOut, included
 from .release import Release, digest
+from .shared import set_apart
 from .source import fetch, is_archive, is_git
 from .tree import RESERVED, Tree
 
@@ -48,6 +49,7 @@ def pack(params, scratch):
         fetched = is_git(params["source"], params["version"]) or is_archive(params["source"])
         left_out = LeftOut(folder, wanted(folder, params, words), ask=None if fetched else ignored)
         tree = Tree(folder, params["static"], left_out)
+        set_apart(tree, params["settings"].get("shared", ()), f"/var/lib/{params['group']}")
         command.check(folder, params["settings"]["main"])
         path, name = requirements.find(folder, params["requirements"]), params["requirements"]
         if path is None:
@@ -64,7 +66,7 @@ def pack(params, scratch):
             venv = digest(params["python"], "\n".join(lines), *local, *wheels)
             for file_name, content in own.items():
                 release.add_own(file_name, content)
-            release.add_link("venv", f"../../../venvs/{venv}")
+            release.add_links(venv=f"../../../venvs/{venv}")
     except OSError as problem:
         raise Refusal(
             f"tornado_app_source: {origin} can't be read ({problem}). Try again when nothing writes to it."

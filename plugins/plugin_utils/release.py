@@ -58,7 +58,7 @@ class Release:
     def add_folders(self):
         """The folders that the files lie in, so that no umask of the host decides on them."""
         found = {RESERVED}
-        for name in [*map(os.path.dirname, self.tree.found), *self.tree.empty]:
+        for name in [*map(os.path.dirname, [*self.tree.found, *self.tree.links]), *self.tree.empty]:
             while name:
                 found.add(name)
                 name = os.path.dirname(name)
@@ -122,8 +122,13 @@ class Release:
         self.packed.addfile(info, io.BytesIO(content))
         self.own += [info.name, content]
 
+    def add_links(self, **ours):
+        """Write the links to what is no part of it. ours: name below .release/ to target."""
+        for name, target in {**self.tree.links, **{f"{RESERVED}/{one}": ours[one] for one in ours}}.items():
+            self.add_link(name, target)
+
     def add_link(self, name, target):
-        """Write one of our own links."""
-        info = self.entry(f"{RESERVED}/{name}", kind=tarfile.SYMTYPE)
+        """Write one link."""
+        info = self.entry(name, kind=tarfile.SYMTYPE)
         info.linkname = target
         self.packed.addfile(info)

@@ -8,8 +8,10 @@ from typing import Any
 
 from ..module_utils.text import without_passwords
 from .command import command, split
+from .shared import link
 from .source import remote
-from .values import listed, twice
+from .tree import RESERVED
+from .values import listed, quoted, twice
 
 PORTS = [8000, 8001, 8002, 8003]  # of an app that lists none
 NAME = re.compile("[a-z][a-z0-9-]{0,22}[a-z0-9](?<!-worker)")
@@ -57,6 +59,12 @@ def replaceable(paths, found):
     return bad
 
 
+def in_source(path):
+    """Whether a text is a path that a source may have."""
+    parts = path.split("/")
+    return all(PART.fullmatch(one) and one not in (".", "..") for one in parts) and parts[0] != RESERVED
+
+
 @dataclass(frozen=True)
 class App:
     """One app as the variables describe it: each field is the variable of that name.
@@ -78,7 +86,9 @@ class App:
     environment: dict[str, str] = field(repr=False)
     secrets: dict[str, str] = field(repr=False)
     packages: list[str]
+    requirements: str
     wheels: str
+    shared: list[str]
     static: str
     uploads: list[str]
     health_path: str | None
@@ -137,6 +147,7 @@ class App:
         yield from self.about_start()
         yield from self.about_limits()
         yield from self.about_source()
+        yield from self.about_shared()
 
     def about_ports(self):
         """Where it listens."""
@@ -231,6 +242,27 @@ class App:
         if self.keep_releases < 1:
             yield (
                 f"tornado_app_keep_releases: {self.keep_releases} is too few. The current release is one of them."
+            )
+
+    def about_shared(self):
+        """What it writes beside its code."""
+        paths = [link(one) for one in self.shared]
+        if bad := [given for given, path in zip(self.shared, paths, strict=True) if not in_source(path)]:
+            yield (
+                f"tornado_app_shared: {quoted(bad)} is invalid. Give paths in the source, as app.db, or uploads/ for a "
+                "folder, of letters, digits and . _ -."
+            )
+        below = [one for one in paths if any(one.startswith(f"{other}/") for other in paths)]
+        if again := [*twice(paths), *below]:
+            yield f"tornado_app_shared: {listed(again)} is shared by another entry. Give each path once."
+        first, *more = command(self.main) or [""]
+        code = [more[0].replace(".", "/") if first == "-m" else first, self.requirements, self.static]
+        taken = [one for one in paths if f"{one}/".startswith(f"{self.static}/")]
+        taken += [one for one in paths if any(f"{part}/".startswith(f"{one}/") for part in code)]
+        if taken := [one for one in dict.fromkeys(taken) if one]:
+            yield (
+                f"tornado_app_shared: {listed(taken)} holds what each release brings (the program, its requirements or "
+                "its static files). Share what the program writes, from a folder of its own."
             )
 
     def about_source(self):

@@ -42,11 +42,12 @@ class Tree:
     """The files of a source. static: the folder in it whose files are for everybody. left_out: a LeftOut.
 
     found: path in the release to the path of the file or link on the controller. empty: folders without any.
+    links: path in the release to where on the host a link there leads.
     """
 
     def __init__(self, folder, static, left_out):
         self.folder, self.static, self.left_out = folder, static, left_out
-        self.found, self.empty, self.visited = {}, [], 0
+        self.found, self.empty, self.links, self.visited = {}, [], {}, 0
         if os.path.lexists(os.path.join(folder, RESERVED)):
             raise Refusal(f"tornado_app_source: the source has a {RESERVED}, which is a reserved name.")
         if empty := empty_submodules(folder):

@@ -61,12 +61,48 @@ def environment(
     }
 
 
+def fill(release: str, shared: list[str]) -> None:
+    """Let there be what the links of the release lead to: as the release has it, where there is nothing yet.
+
+    Others may do the same at the same time. The release's content has its name only when it is whole.
+    """
+    for entry in shared:
+        path = entry.rstrip("/")
+        target, first = os.readlink(f"{release}/{path}"), f"{release}/.release/shared/{path}"
+        if os.path.lexists(target):
+            continue
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        if not os.path.lexists(first):
+            if entry.endswith("/"):
+                os.makedirs(target, exist_ok=True)
+            continue
+        import shutil  # which takes time that no later start shall take
+        import tempfile
+
+        with tempfile.TemporaryDirectory(dir=os.path.dirname(target)) as folder:
+            copy = f"{folder}/first"
+            try:
+                if os.path.isdir(first):
+                    shutil.copytree(first, copy, symlinks=True)
+                    os.rename(copy, target)
+                else:
+                    shutil.copy(first, copy)
+                    os.link(copy, target)
+            except OSError:
+                if not os.path.lexists(target):
+                    raise
+
+
 def main() -> None:
     """Become what the arguments say."""
     release = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
     with open(os.path.join(release, ".release", "settings.json"), encoding="utf-8") as file:
         settings = json.load(file)
     os.chdir(release)
+    try:
+        fill(release, settings.get("shared", []))
+    except OSError as problem:
+        sys.exit(f"tornado_app_shared: what releases share can't be made ({problem}).")
     hook = sys.argv[1] == "run"
     variables = environment(release, settings, "0" if hook else sys.argv[1], os.environ)
     if hook:
