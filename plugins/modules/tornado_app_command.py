@@ -43,6 +43,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.sandbox_reasons import remedy
 from ..module_utils.systemd import properties
 from ..module_utils.text import printable
 
@@ -101,7 +102,7 @@ def refusal(name, release, commands):
         code, lines = run(unit, f"/srv/{name}/releases/{release}", shlex.split(command))
         if code:
             said = f" Its last lines: {' / '.join(lines)}" if lines else " It said nothing."
-            return f"{name}: {command!r} ended with {code}.{said}"
+            return f"{name}: {command!r} ended with {code}.{remedy(name, lines)}{said}"
     return ""
 
 

@@ -73,6 +73,7 @@ from ..module_utils.activation import Activation
 from ..module_utils.host import look
 from ..module_utils.lockfile import open_lock
 from ..module_utils.refusal import Refusal
+from ..module_utils.sandbox_reasons import remedy
 from ..module_utils.static import missing
 from ..module_utils.text import printable
 from ..module_utils.units import install
@@ -121,7 +122,7 @@ def to_swap(before, release, ports):
 def refused(name, release, before, why, log=()):
     """What the module returns of a release that was not taken."""
     goes_on = f"release {before['current']} goes on" if before["current"] else "none ran before"
-    text = f"{name}: release {release} was not taken ({goes_on}): {why}."
+    text = f"{name}: release {release} was not taken ({goes_on}): {why}.{remedy(name, [why, *log])}"
     return {"failed": True, "msg": text, "reason": why, "log": list(log)}
 
 

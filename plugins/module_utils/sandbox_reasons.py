@@ -1,0 +1,42 @@
+"""Which variable lets a program do what its last words say it could not. Standard library only."""
+
+import re
+
+DENIED = re.compile(r"(?:Permission denied|Read-only file system)(?:: ['\"]([^'\"]+)['\"])?")
+DATABASE = re.compile(r"unable to open database file|attempt to write a readonly database")
+EXECUTABLE = re.compile(
+    r"failed to map segment from shared object|cannot enable executable stack|mprotect|PROT_EXEC"
+    r"|[Uu]nable to allocate section memory|ffi\.callback|executable memory|JIT"
+)
+OTHER = re.compile(r"Operation not permitted|Address family not supported|\[Errno (?:1|97)\]|\bSIGSYS\b")
+UNKNOWN = " tornado_app_sandbox: {enabled: false} would show whether its sandbox forbids that."
+
+
+def denied(path, home, own):
+    """A sentence for a path that could not be written. home: /srv/NAME. own: folders of the program's."""
+    path = re.sub(rf"^{re.escape(home)}/(?:releases/[0-9a-f]+|current)/", "", path)
+    if path.startswith("/dev/"):
+        return f" To use {path}, list it in tornado_app_sandbox.devices, and its group in groups."
+    if path.startswith(("/proc/", "/sys/")):
+        return UNKNOWN
+    if path.startswith(own):
+        return ""
+    if path.startswith("/"):
+        return f" To write {path}, list its folder in tornado_app_sandbox.writable_paths."
+    return f" To write {path} beside the code, list it in tornado_app_shared."
+
+
+def remedy(name, lines):
+    """A sentence for the last line that looks like an app's sandbox; "" where none does."""
+    own = (*(f"/var/{kind}/tornado-{name}/" for kind in ("lib", "cache", "log")), "/tmp/", "/var/tmp/")
+    for line in reversed(lines):
+        found = DENIED.search(line)
+        if found and found[1]:
+            return denied(found[1], f"/srv/{name}", own)
+        if DATABASE.search(line):
+            return " To write a database beside the code, list its file in tornado_app_shared."
+        if EXECUTABLE.search(line):
+            return " tornado_app_sandbox.executable_memory lets it compile at run time."
+        if found or OTHER.search(line):
+            return UNKNOWN
+    return ""

@@ -1,0 +1,60 @@
+"""What a user is told whose program could not do something in its sandbox: the variable that lets it."""
+
+import pytest
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils.sandbox_reasons import UNKNOWN, remedy
+
+
+@pytest.mark.parametrize(
+    ("line", "variable"),
+    [
+        (
+            "OSError: [Errno 30] Read-only file system: 'uploads'",
+            "uploads beside the code, list it in tornado_app_shared",
+        ),
+        (
+            "OSError: [Errno 30] Read-only file system: '/srv/chat/releases/0123456789ab/data/app.log'",
+            "To write data/app.log beside the code, list it in tornado_app_shared",
+        ),
+        (
+            "PermissionError: [Errno 13] Permission denied: '/srv/chat/current/app.db'",
+            "write app.db beside the code",
+        ),
+        ("sqlite3.OperationalError: unable to open database file", "list its file in tornado_app_shared"),
+        (
+            "peewee.OperationalError: attempt to write a readonly database",
+            "list its file in tornado_app_shared",
+        ),
+        (
+            "OSError: [Errno 30] Read-only file system: '/data/x'",
+            "/data/x, list its folder in tornado_app_sandbox.writable",
+        ),
+        ("serial: [Errno 13] Permission denied: '/dev/ttyUSB0'", "list it in tornado_app_sandbox.devices"),
+        ("OSError: /x.so: failed to map segment from shared object", "executable_memory lets it compile"),
+        ("LLVM ERROR: Unable to allocate section memory!", "executable_memory lets it compile"),
+        ("PermissionError: [Errno 1] Operation not permitted", UNKNOWN),
+        ("OSError: [Errno 97] Address family not supported by protocol", UNKNOWN),
+        ("OSError: [Errno 30] Read-only file system: '/proc/sys/vm/swappiness'", UNKNOWN),
+        ("port 8000 was ended by SIGSYS before it answered", UNKNOWN),
+    ],
+)
+def test_the_variable_that_lets_a_program_do_it_is_named(line, variable):
+    assert variable in remedy("chat", ["Traceback (most recent call last):", line])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ModuleNotFoundError: No module named 'chat'",
+        # Its own folder: whatever is wrong there, no variable opens it.
+        "PermissionError: [Errno 13] Permission denied: '/var/lib/tornado-chat/x'",
+        "OSError: [Errno 98] Address already in use",
+    ],
+)
+def test_nothing_is_said_of_what_is_not_the_sandboxs(line):
+    assert remedy("chat", [line]) == ""
+
+
+def test_the_last_words_count():
+    lines = ["Read-only file system: 'a'", "Read-only file system: 'b'", "exiting"]
+    assert "To write b beside" in remedy("chat", lines)
+    assert remedy("chat", []) == ""
