@@ -12,7 +12,7 @@ from ports import free_port
 PROGRAMS = ROOT / "tests/samples/programs"
 ANY = ["tutorial.py", "bind_start.py", "add_sockets.py", "second_port.py", "subprocesses.py"]
 ANY += ["own_sigterm.py", "debug.py", "annotated.py", "spawns.py", "-m packaged"]
-ANY += ["forks.py", "forks_first.py"]
+ANY += ["forks.py", "forks_first.py", "own_tls.py"]
 ANY += ["with_settings/server.py"]
 CASES = [(main, version) for main in ANY for version in ("3.1.1", tornado.version)]
 # asyncio.run is beyond a Tornado that has loops of its own.
@@ -131,6 +131,22 @@ def test_a_program_that_forks_runs_as_one_process_and_says_so(deploy, main, said
     assert port.processes() == [str(port.ask(do="status")["pid"])]
     text = f"forking ({said}) is ignored: one process a port, list more ports in tornado_app_ports"
     assert port.log.read_text().count(text) == 1
+
+
+@pytest.mark.parametrize("version", ["3.1.1", tornado.version])
+def test_tls_of_its_own_is_left_to_the_proxy_and_the_program_hears_of_it(deploy, version):
+    port = deploy("own_tls.py", version)
+    assert port.get("/protocol") == "https"
+    assert port.log.read_text().count("TLS of its own (ssl_options) is ignored") == 1
+
+
+def test_a_program_that_listens_on_a_unix_socket_is_told_so(deploy):
+    port = deploy("tutorial.py")
+    port.add("unix", PROGRAMS, main="unix_socket.py", start_timeout=4)
+    reason = port.ask(do="swap", release="unix")["reason"]
+    path = next(line for line in port.log.read_text().splitlines() if line.endswith("web.sock"))
+    where = f"(it listens on the Unix socket {path}: let it listen on {{port}})"
+    assert reason == f"did not listen on port {port.number} within 4 s {where}"
 
 
 def test_autoreload_is_ignored_with_one_warning(deploy):

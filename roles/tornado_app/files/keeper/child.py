@@ -73,6 +73,7 @@ class Child:
         self.reason = ""  # why this process is not to be trusted
         self.wrong = ""  # what the last health check found
         self.others: list[int] = []  # further ports that the program has opened
+        self.unix = ""  # path of a Unix socket that it has opened
         self.load: dict[str, int] = {}  # what the runner last said: requests, connections, websockets
         self.health = Health(settings["health_path"])
         self.next_probe = 0.0
@@ -181,6 +182,8 @@ class Child:
         self.load = message.get("load", self.load)
         if message["is"] == "listening":
             self.listens = True
+        elif message["is"] == "bound":
+            self.unix = message.get("reason", "")
         elif message["is"] == "refused":
             self.reason = message.get("reason") or "refused its port"
         elif message["is"] == "accepting" and self.told_to_accept:
@@ -216,7 +219,9 @@ class Child:
             return f"was not begun {limit}: the host is too busy, or other processes of the app hold it up"
         if self.listens:
             return f"is not well {limit} ({self.wrong or self.health.says()})"
-        elsewhere = ""
+        elsewhere = (
+            f" (it listens on the Unix socket {self.unix}: let it listen on {{port}})" if self.unix else ""
+        )
         if self.others:
             ports = ", ".join(map(str, self.others))
             elsewhere = f" (it listens on {ports}: tell it {{port}}, or name that in tornado_app_listens_on)"

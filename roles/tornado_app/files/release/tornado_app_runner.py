@@ -136,9 +136,11 @@ class Instance(object):
         self.connections.install()
         tornado_app_streams.install()
         self.real_bind_sockets = tornado.netutil.bind_sockets
+        self.real_bind_unix_socket = tornado.netutil.bind_unix_socket
         self.real_add_sockets = tornado.tcpserver.TCPServer.add_sockets
         tornado.netutil.bind_sockets = self.bind_sockets
         tornado.tcpserver.bind_sockets = self.bind_sockets
+        tornado.netutil.bind_unix_socket = self.bind_unix_socket
         instance = self
         tornado.tcpserver.TCPServer.add_sockets = lambda server, sockets: instance.add_sockets(
             server, sockets
@@ -184,6 +186,11 @@ class Instance(object):
         self.lent.append(lent)
         return [lent]
 
+    def bind_unix_socket(self, path: Any, *args: Any, **kwargs: Any) -> Any:
+        """Tornado's own; where the program listens nowhere else, its refusal names it."""
+        self.keeper.say(**{"is": "bound", "reason": os.fsdecode(path)})
+        return self.real_bind_unix_socket(path, *args, **kwargs)
+
     def add_sockets(self, server: Any, sockets: Iterable[socket.socket]) -> None:
         """Let servers accept later; without a keeper, at once."""
         from tornado.ioloop import IOLoop
@@ -194,11 +201,14 @@ class Instance(object):
             self.real_add_sockets(server, sockets)
             return
         self.servers.append(server)
+        has_port = any(one.getsockname()[1] == self.port for one in ours)
+        if has_port and getattr(server, "ssl_options", None) is not None:
+            leave_out_tls(server)
         if self.accepting:
             self.real_add_sockets(server, sockets)
         else:
             self.waiting.append((server, sockets))
-        if any(one.getsockname()[1] == self.port for one in ours) and self.loop is None:
+        if has_port and self.loop is None:
             self.servers.insert(0, self.servers.pop())
             self.loop = getattr(server, "io_loop", None) or IOLoop.current()
             self.loop.add_handler(self.keeper.control.fileno(), self.hear, self.loop.READ)
@@ -302,6 +312,14 @@ class Instance(object):
 
         self.say("drained")
         end_program()
+
+
+def leave_out_tls(server: Any) -> None:
+    """Let a server speak plainly to the proxy, and let its handlers hear what they would by TLS."""
+    log("TLS of its own (ssl_options) is ignored: the proxy has it, and speaks plain HTTP to the program")
+    server.ssl_options = None
+    if getattr(server, "protocol", "") is None:
+        server.protocol = "https"
 
 
 def close_port(server: Any) -> None:
