@@ -96,6 +96,15 @@ def test_no_visitor_writes_to_the_terminal_of_who_reads_the_logs(client, host, l
         assert not re.search(rb"^spoilt", written, re.MULTILINE)
 
 
+def test_another_server_keeps_its_port(host, playbook):
+    """It had 80 before nginx was installed, whose package would have it as well."""
+    assert host.service("other-server").is_running
+    assert "bind()" not in host.check_output("journalctl --unit=nginx --output=cat")
+    code, said = playbook("playbooks/publish.yml", "-e", "nginx_proxy_http_port=80")
+    assert code
+    assert "80 is listened on by other-server.service on" in " ".join(said.split())
+
+
 def test_one_client_does_not_fill_the_disk_with_bodies(client, host):
     # Eighty who say that they bring as much as may be, and dribble.
     # The other spelling goes to the app, and says nothing.

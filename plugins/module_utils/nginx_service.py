@@ -8,12 +8,14 @@ import time
 
 from . import nginx_paths as paths
 from .files import read
+from .listeners import holders
 from .nginx_reasons import explained
 from .systemd import properties, run
 
 PID_FILE = "/run/nginx.pid"
 ERROR_LOG = "/var/log/nginx/error.log"
 OWN_LINE = re.compile(r"[0-9/]+ [0-9:]+ \[(?:emerg|alert|crit)\] \d+#\d+: (?!\*)")
+TAKEN = re.compile(r"bind\(\) to \S*:([0-9]+) failed \(98: ")
 LOAD_TIMEOUT = 15  # seconds; nginx tries for 2.5 to bind an occupied port
 
 
@@ -85,6 +87,9 @@ def load(port):
             # Visitors have their lines there as well.
             output = "\n".join(line for line in file.read().split("\n") if OWN_LINE.match(line)) or output
     reason = explained(output) or f"it does not answer on port {port}"
+    if taken := TAKEN.search(reason):
+        who = holders([int(taken[1])]).get(taken[1], "another server")
+        reason = f"port {taken[1]} is taken by {who}. End what listens there first, or give another port"
     raise Refused(f"nginx can't run the new configuration: {reason}")
 
 

@@ -66,9 +66,10 @@ def swap(folder, files, origins, drop_in, port, group, more):
         if stock_site:
             os.unlink(paths.STOCK_SITE)
         test(paths.NEXT, origins, drop_in)
-        confine("nginx", paths.DROP_IN, drop_in)
+        # First: where there is neither copy nor link, the drop-in lets nothing start.
         if os.path.exists(paths.LINK) and not os.path.islink(paths.LINK):
             shutil.copy2(paths.LINK, replaced)
+        confine("nginx", paths.DROP_IN, drop_in)
         os.replace(paths.NEXT, paths.LINK)
         load(port)
     except Refused:
