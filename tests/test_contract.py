@@ -5,7 +5,7 @@ from importlib import import_module
 
 import pytest
 import yaml
-from rendering import ROOT, evaluate, load
+from rendering import ROOT, evaluate, load, trusted
 
 COLLECTION = "ansible_collections.tornadoes.tornadoes"
 ROLES = ("tornado_app", "nginx_proxy", "redis_server")
@@ -78,6 +78,22 @@ def test_an_entry_sets_every_variable():
         value = {"int": 7, "list": [1], "dict": {"a": "b"}}.get(option["type"], "x")
         entry = {name.removeprefix("tornado_app_"): value}
         assert evaluate("tornado_app", name, __tornado_app_entry=entry) == value
+
+
+ENTRY_TASKS = [
+    pytest.param(task, id=path.stem)
+    for path in sorted((ROOT / "roles/tornado_app/tasks").glob("*.yml"))
+    for task in yaml.safe_load(path.read_text())
+    if "__tornado_app_entry" in task.get("vars", {})
+]
+
+
+@pytest.mark.parametrize("task", ENTRY_TASKS)
+def test_what_is_done_for_an_app_is_done_where_it_is_the_only_one_of_a_list(task):
+    given = trusted({"tornado_app_apps": [{"name": "chat"}]})
+    item = evaluate("tornado_app", task["loop"].strip("{} "), **given)[0]
+    given |= {task["loop_control"]["loop_var"]: item, **trusted(task["vars"])}
+    assert evaluate("tornado_app", "tornado_app_name", **given) == "chat"
 
 
 @pytest.mark.parametrize(
