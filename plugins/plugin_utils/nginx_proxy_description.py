@@ -37,7 +37,8 @@ CACHE_OWN = (
     "Authorization Proxy-Authorization X-Api-Key X-Auth-Token X-Access-Token X-Xsrftoken X-Csrftoken X-Csrf-Token"
     " Content-Type X-HTTP-Method-Override X-HTTP-Method X-Method-Override"
 )
-WRITTEN = ("/var/lib/", "/var/cache/")  # where programs have their folders
+# Where programs have their folders, and where a release has links to such.
+WRITTEN = re.compile("/var/(lib|cache)/|/srv/[^/]+/(current|releases)/")
 EVERYBODY = {"0.0.0.0/0", "::/0"}
 ON_THIS_HOST = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\]):")
 
@@ -198,7 +199,7 @@ def locations(site):
     for one in found:
         one.rule = by_path.get(nearest(one.path, by_path))
         files = nearest(one.path, static) if one.alias else None
-        if files and static[files].startswith(WRITTEN):
+        if files and WRITTEN.match(static[files]):
             one.written = below(static[files])
         one.cached = any(below(one.path).startswith(below(path)) for path in site["cache"])
     # Once each, the first: a path may be guarded, cached and on disk.

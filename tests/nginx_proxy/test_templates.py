@@ -185,6 +185,22 @@ def test_static_files_come_from_disk():
     assert re.search(r"location \^~ /more/ \{[^}]*alias /srv/b/;", text)
 
 
+@pytest.mark.parametrize(
+    ("path", "closed"),
+    [
+        ("/srv/chat/static/", False),
+        ("/srv/www/", False),
+        ("/var/lib/tornado-chat/media/", True),
+        # A link of the release leads to where the program writes.
+        ("/srv/chat/current/uploads/", True),
+        ("/srv/chat/releases/0123456789ab/uploads/", True),
+    ],
+)
+def test_a_link_of_a_programs_own_leads_nginx_to_its_own_files_alone(path, closed):
+    text = page(static=[{"url": "/media/", "path": path}])
+    assert (f"disable_symlinks if_not_owner from={path};" in text) == closed
+
+
 def test_a_versioned_url_is_kept_for_good():
     assert re.search(
         r'map \$arg_v \$tornadoes_expires \{\s+default max;\s+"" -1;', render(site())["nginx.conf"]
