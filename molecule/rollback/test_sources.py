@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -108,6 +109,65 @@ def test_a_build_ends_with_its_run_and_stops_no_other(app, host, requirement, sc
     assert time.monotonic() - begun < 120
     assert host.check_output("find /srv/load -name '*.partial'") == ""
     assert evil(host) == ""
+
+
+PYPROJECT = """
+[project]
+name = "extra"
+dynamic = ["version"]
+dependencies = ["tornado"]
+[build-system]
+requires = ["setuptools>=64", "setuptools-scm>=8"]
+build-backend = "setuptools.build_meta"
+[tool.setuptools_scm]
+"""
+LOCK = """
+version = 1
+[[package]]
+name = "extra"
+source = { editable = "." }
+dependencies = [{ name = "tornado" }]
+[[package]]
+name = "tornado"
+version = "6.6.1"
+source = { registry = "https://index.example.org/simple" }
+wheels = [%s]
+"""
+
+
+def test_a_project_is_installed_as_its_lock_says_and_its_leftovers_are_not(app, host):
+    digests = re.findall(
+        r"sha256:\w+", (ROOT / "roles/tornado_app/files/release/requirements.txt").read_text()
+    )
+    locked = LOCK % ", ".join(f'{{ hash = "{one}" }}' for one in digests)
+    made = {
+        "pyproject.toml": PYPROJECT,
+        "uv.lock": locked.replace("sha256:", "sha256:00"),
+        "src/extra/__init__.py": "",
+        "node_modules/left.js": "",
+    }
+    before = app.current()
+    try:
+        for name, text in made.items():
+            (app.source / name).parent.mkdir(parents=True, exist_ok=True)
+            (app.source / name).write_text(text)
+        code, output = app.deploy()
+        assert (code, app.current()) == (2, before)
+        assert "DO NOT MATCH THE HASHES" in output
+        (app.source / "uv.lock").write_text(locked)
+        code, output = app.deploy()
+        assert code == 0, output
+        said = " ".join(output.split())
+        assert "Left out, as git ignores it or a build alone needs it: node_modules." in said
+        assert not host.file("/srv/load/current/node_modules").exists
+        words = "import extra, importlib.metadata as found, tornado"
+        words += "; print(extra.__file__, found.version('extra'), tornado.version)"
+        said = host.check_output(f'cd / && /srv/load/current/.release/venv/bin/python -c "{words}"')
+        assert re.fullmatch(r"/srv/load/venvs/.*/site-packages/extra/__init__.py 0\S* 6\.6\.1", said)
+        assert "changed=0 " in app.deploy()[1]
+    finally:
+        for name in made:
+            (app.source / name).unlink(missing_ok=True)
 
 
 def test_nobody_else_reads_a_release_or_opens_its_lock(app, host):

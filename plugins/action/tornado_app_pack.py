@@ -34,6 +34,7 @@ OPTIONS = {
     "static": {"type": "str", "default": "static"},
     "include": {"type": "list", "elements": "str", "default": []},
     "requirements": NEEDED,
+    "extras": {"type": "list", "elements": "str", "default": []},
     "default_requirements": NEEDED,
     "wheels": TEXT,
     "python": NEEDED,

@@ -17,7 +17,9 @@ options:
   name: {type: str, required: true, description: "The app's name."}
   path: {type: path, required: true, description: "The environment. C(wheels) may be in it already."}
   source: {type: path, required: true, description: "The release that its requirements are a part of."}
-  requirements: {type: str, required: true, description: "The requirements file's path in it."}
+  requirements: {type: str, required: true, description: "The path in it of the file that names them."}
+  steps: {type: list, elements: list, required: true, description: "What pip is told, call by call."}
+  version: {type: str, default: "", description: "The version of the project, whose build would ask git."}
   offline: {type: bool, default: false, description: "Take the wheels and ask no index."}
   editable: {type: bool, default: false, description: "Keep the source beside the environment."}
   program: {type: str, required: true, description: "Text of files/build/environment.py."}
@@ -30,6 +32,7 @@ EXAMPLES = r"""
     path: /srv/chat/venvs/0123456789ab
     source: /srv/chat/releases/0123456789ab.partial
     requirements: requirements.txt
+    steps: [[--requirement=requirements.txt]]
     program: "{{ lookup('file', 'build/environment.py') }}"
 """
 
@@ -63,6 +66,16 @@ from ..module_utils.unprivileged import LOCAL, run
 
 TIMEOUT = 3600  # seconds
 SHOWN = 20  # of the last lines that a build said
+OURS = ("./.release/requirements.txt", "./.release/project.txt")  # that pip reads
+# By which tools that name a version after a git tag are told of one. They are for the last step alone: what a
+# project needs may be built by the same tools.
+VERSION = (
+    "SETUPTOOLS_SCM_PRETEND_VERSION",
+    "PDM_BUILD_SCM_VERSION",
+    "PBR_VERSION",
+    "POETRY_DYNAMIC_VERSIONING_BYPASS",
+    "UV_DYNAMIC_VERSIONING_BYPASS",
+)
 NO_TORNADO = 3  # as the program says it
 # Of root's environment, for pip and compilers.
 VARIABLES = re.compile(
@@ -157,7 +170,7 @@ def send(source, words):
     """A function that sends the program a line of JSON, and the source without root's part of it."""
 
     def wanted(info):
-        reserved = info.name.startswith("./.release/") and info.name != "./.release/requirements.txt"
+        reserved = info.name.startswith("./.release/") and info.name not in OURS
         return None if reserved else info
 
     def feed(stdin):
@@ -194,8 +207,9 @@ def build(module):
             "--disable-pip-version-check",
             "--no-cache-dir",
             *wheels,
-            f"--requirement={params['requirements']}",
         ],
+        "steps": params["steps"],
+        "version": dict.fromkeys(VERSION, params["version"]) if params["version"] else {},
     }
     allowed = [f"IPAddressDeny={LOCAL}", *(f"IPAddressAllow={one}" for one in host.reachable())]
     code, log = run(
@@ -245,6 +259,8 @@ def main():
             "path": path,
             "source": path,
             "requirements": text,
+            "steps": {"type": "list", "elements": "list", "required": True},
+            "version": {"type": "str", "default": ""},
             "offline": switch,
             "editable": switch,
             "program": text,

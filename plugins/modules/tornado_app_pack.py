@@ -26,7 +26,8 @@ options:
   settings: {type: dict, description: "What it says of itself."}
   static: {type: str, default: static, description: "Folder of static files in the source."}
   include: {type: list, elements: str, default: [], description: "Paths that git ignores, to be packed too."}
-  requirements: {type: str, description: "The requirements file's path in the source."}
+  requirements: {type: str, description: "Path in the source of its requirements, or of a pyproject.toml."}
+  extras: {type: list, elements: str, default: [], description: "Extras and groups of the source's project."}
   default_requirements: {type: path, description: "Used where the source has none."}
   wheels: {type: str, default: "", description: "Directory of wheels that the environment is built from."}
   remove: {type: path, description: "The folder of an earlier call, which goes."}
@@ -54,6 +55,9 @@ id: {type: str, returned: success, description: "12 hexadecimal digits, derived 
 venv: {type: str, returned: success, description: "12 hexadecimal digits for requirements and interpreter."}
 origin: {type: str, returned: success, description: "The source without passwords, with its git commit."}
 editable: {type: bool, returned: success, description: "Whether the environment needs the source for good."}
+requirements: {type: str, returned: success, description: "The file in it that says what is installed."}
+steps: {type: list, elements: list, returned: success, description: "What pip is told, call by call."}
+version: {type: str, returned: success, description: "The version that a build would ask git for, or empty."}
 left_out: {type: str, returned: success, description: "A sentence on what somebody may miss, or empty."}
 path: {type: str, returned: success, description: "The tar file."}
 folder: {type: str, returned: always, description: "The folder that it lies in, for O(remove)."}

@@ -6,7 +6,7 @@ import shlex
 import tarfile
 
 from ..module_utils.refusal import Refusal
-from . import command, requirements
+from . import command, project, requirements
 from .git import ignored
 from .left_out import LeftOut, included
 from .release import Release, digest
@@ -38,6 +38,30 @@ def wanted(folder, params, words):
     ]
 
 
+def needs(folder, params):
+    """What the environment is made of: the file's name, its lines, pip's steps, our own files, the version of a build."""
+    name, extras = params["requirements"], params["extras"]
+    listed = requirements.find(folder, name)
+    if listed is None:
+        both = (project.PROJECT, project.LOCKS[0])
+        name = next((one for one in both if os.path.isfile(os.path.join(folder, one))), "")
+    if extras and not project.is_project(name):
+        raise Refusal(
+            f"tornado_app_extras: {extras[0]} is a part of a {project.PROJECT}, and {name or 'nothing of the source'}"
+            f" is what is installed. Leave the variable out, or set tornado_app_requirements to {project.PROJECT}."
+        )
+    if listed and not project.is_project(name):
+        return name, requirements.lines(folder, listed), [[f"--requirement={name}"]], {}, ""
+    plan = project.plan(folder, name, extras, offline=bool(params["wheels"])) if name else None
+    plan = plan or project.Plan(None)
+    if plan.first is None:
+        with open(params["default_requirements"], encoding="utf-8") as file:
+            plan.first = file.read().splitlines()
+    version = project.version(folder, params["version"]) if plan.versioned else ""
+    lines = [*plan.first, *(["then", *plan.then, version] if plan.then else [])]
+    return name or f"{RESERVED}/requirements.txt", lines, plan.steps(), plan.files(), version
+
+
 def pack(params, scratch):
     """Write the tar file C(destination) by the action's options; what it returns. scratch: a folder to use."""
     folder, origin = fetch(params, scratch)
@@ -51,12 +75,8 @@ def pack(params, scratch):
         tree = Tree(folder, params["static"], left_out)
         set_apart(tree, params["settings"].get("shared", ()), f"/var/lib/{params['group']}")
         command.check(folder, params["settings"]["main"])
-        path, name = requirements.find(folder, params["requirements"]), params["requirements"]
-        if path is None:
-            path, name = params["default_requirements"], f"{RESERVED}/requirements.txt"
-            with open(path, "rb") as file:
-                own["requirements.txt"] = file.read()
-        lines = requirements.lines(folder, path)
+        name, lines, steps, files, version = needs(folder, params)
+        own |= files
         with tarfile.open(params["destination"], "w:gz", compresslevel=1) as packed:
             release = Release(packed, tree, params["group"])
             release.add_folders()
@@ -76,6 +96,8 @@ def pack(params, scratch):
         "venv": venv,
         "origin": origin,
         "requirements": name,
+        "steps": steps,
+        "version": version,
         "left_out": left_out.sentence(),
         "editable": any(map(requirements.EDITABLE.match, lines)),
     }

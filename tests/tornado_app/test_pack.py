@@ -50,6 +50,7 @@ def pack(source, tmp_path):
         "static": "static",
         "include": [],
         "requirements": "requirements.txt",
+        "extras": [],
         "default_requirements": str(ROOT / "roles/tornado_app/files/release/requirements.txt"),
         "wheels": "",
         "python": "/usr/bin/python3 3.13",
@@ -222,6 +223,64 @@ def test_requirements_that_cannot_be_read_are_refused(pack, source, monkeypatch)
     monkeypatch.setattr(requirements, "open", refuse, raising=False)
     with pytest.raises(Refusal, match=r"requirements.txt can't be read \(Permission denied\)"):
         pack()
+
+
+PROJECT = """
+[project]
+name = "chat"
+dynamic = ["version"]
+dependencies = ["tornado"]
+[build-system]
+requires = ["hatchling", "hatch-vcs"]
+build-backend = "hatchling.build"
+"""
+
+
+def test_a_project_takes_the_place_of_requirements(pack, source):
+    default = pack()
+    (source / "pyproject.toml").write_text("[tool.ruff]\n")
+    assert pack()["venv"] == default["venv"]
+    (source / "pyproject.toml").write_text(PROJECT)
+    found = pack()
+    assert (found["requirements"], found["version"]) == ("pyproject.toml", "0")
+    assert found["steps"] == [
+        ["--requirement=.release/requirements.txt"],
+        ["--no-deps", "--requirement=.release/project.txt"],
+    ]
+    assert {".release/requirements.txt", ".release/project.txt"} <= set(found["members"])
+    (source / "requirements.txt").write_text("tornado==6.5\n")
+    assert pack()["steps"] == [["--requirement=requirements.txt"]]
+    before = pack(requirements="pyproject.toml")
+    assert before["steps"] == found["steps"]
+    # It is installed, so what it consists of counts.
+    (source / "server.py").write_text("print('other code')\n")
+    assert pack(requirements="pyproject.toml")["venv"] != before["venv"]
+
+
+def test_the_version_that_a_build_is_told_makes_another_environment(pack, source):
+    (source / "pyproject.toml").write_text(PROJECT)
+    commit = committed(source)
+    found = pack(version="v1")
+    assert found["version"] == "1"
+    assert pack(version=commit)["version"] == f"0+g{commit[:12]}"
+    assert pack()["version"] == "1"
+    in_git(source, "commit", "--quiet", "--allow-empty", "-m", "two")
+    assert (pack()["version"].startswith("1.post1+g"), pack()["venv"] != found["venv"]) == (True, True)
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "setup.py"])
+def test_an_extra_of_what_is_no_project_is_refused(pack, source, name):
+    (source / name).touch()
+    assert refusal(pack, extras=["redis"]).startswith(
+        "tornado_app_extras: redis is a part of a pyproject.toml, and"
+    )
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "uv.lock"])
+def test_a_project_that_is_not_there_is_refused(pack, name):
+    assert refusal(pack, requirements=name).startswith(
+        f"tornado_app_requirements: '{name}' is no file in the source"
+    )
 
 
 def test_other_secrets_make_another_release_in_the_same_environment(pack):

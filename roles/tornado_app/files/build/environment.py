@@ -76,8 +76,11 @@ def main() -> None:
     python = os.path.join(environment, "bin", "python")
     if run("/usr/bin/python3", "-m", "venv", environment, env=variables) != 0:
         sys.exit(1)
-    if run(python, "-m", "pip", "install", *words["pip"], cwd=source, env=variables) != 0:
-        sys.exit(1)
+    for step in words["steps"]:
+        if step is words["steps"][-1]:
+            variables |= words["version"]
+        if run(python, "-m", "pip", "install", *words["pip"], *step, cwd=source, env=variables) != 0:
+            sys.exit(1)
     found = run(python, "-c", "import tornado.web", cwd="/", env=variables)
     shutil.rmtree(os.path.join(environment, ".build"), ignore_errors=True)
     sys.exit(NO_TORNADO if found != 0 else 0)
