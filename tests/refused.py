@@ -91,6 +91,10 @@ REFUSED = {
         {"tornado_app_watchdog": 1},
         "tornado_app_watchdog: 1 is too short. Give whole seconds, at least 2, or 0 for never.",
     ),
+    "an index that is none": (
+        {"tornado_app_index": ["https://me:s3cret@pypi.example.org/simple", "ftp://me:s3cret@example.org"]},
+        "tornado_app_index: ftp://example.org is no address of an index. Give http:// or https://, its host",
+    ),
     "a memory limit that is none": (
         {"tornado_app_memory_max": "much"},
         "tornado_app_memory_max: 'much' is no amount. Write a number and K, M, G or T, as 512M.",

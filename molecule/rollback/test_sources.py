@@ -170,6 +170,69 @@ def test_a_project_is_installed_as_its_lock_says_and_its_leftovers_are_not(app, 
             (app.source / name).unlink(missing_ok=True)
 
 
+INDEX = """
+import base64, http.server
+class Index(http.server.SimpleHTTPRequestHandler):
+    def do_GET(self):
+        if self.headers.get("Authorization") == "Basic " + base64.b64encode(b"me:t0p s3cret").decode():
+            return super().do_GET()
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", "Basic")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+http.server.ThreadingHTTPServer(("127.0.0.1", 3141), Index).serve_forever()
+"""
+
+
+@pytest.fixture
+def index(app, host):
+    """An index on the host that asks for a login, and all that process lists show meanwhile."""
+    host.check_output("mkdir --parents /opt/index/simple/evil")
+    pip = "/srv/load/current/.release/venv/bin/python -m pip"
+    host.check_output(
+        f"cd /opt/index && {pip} download --quiet --dest . tornado==6.6.1 setuptools wheel packaging"
+    )
+    for name in ("tornado", "setuptools", "wheel", "packaging"):
+        host.check_output(f"cd /opt/index && mkdir -p simple/{name} && mv {name}-*.whl simple/{name}")
+    host.check_output(
+        "mkdir /opt/evil-1 && cd /opt && touch evil-1/evil.py && printf %s"
+        ' \'from setuptools import setup; setup(name="evil", version="1", py_modules=["evil"])\''
+        " > evil-1/setup.py && printf 'Metadata-Version: 2.1\nName: evil\nVersion: 1\n' > evil-1/PKG-INFO"
+        " && tar -czf index/simple/evil/evil-1.tar.gz evil-1"
+    )
+    host.check_output("printf '%%s' %s > /opt/index.py", INDEX)
+    host.check_output("systemd-run --unit=index --working-directory=/opt/index python3 /opt/index.py")
+    host.check_output(
+        "systemd-run --unit=seen sh -c 'while :; do cat /proc/[0-9]*/cmdline; sleep 0.1; done > /run/seen'"
+    )
+    yield "http://me:t0p%20s3cret@127.0.0.1:3141/simple"
+    host.run("systemctl stop index seen; rm -rf /opt/index /opt/index.py /opt/evil-1 /run/seen")
+    (app.source / "requirements.txt").unlink(missing_ok=True)
+
+
+def test_an_index_with_a_password_is_asked_and_nobody_sees_it(app, host, index):
+    (app.source / "requirements.txt").write_text("tornado==6.6.1\nevil\n")
+    before = app.current()
+    wrong = index.replace("t0p", "wr0ng")
+    code, output = app.deploy("-e", json.dumps({"tornado_app_index": [wrong]}))
+    assert (code, app.current()) == (2, before)
+    assert "to take the login there" in " ".join(output.split())
+    assert "wr0ng" not in output
+    code, output = app.deploy("-vv", "--diff", "-e", json.dumps({"tornado_app_index": [index]}))
+    assert code == 0, output
+    assert app.current() != before
+    assert "t0p" not in output
+    seen = host.check_output("tr '\\0' ' ' < /run/seen")
+    # The pip that brings setuptools for the build, with its index among its words.
+    assert "http://127.0.0.1:3141/simple" in seen
+    assert "t0p" not in seen
+    folders = "/etc /root /run /srv /tmp /var /home"
+    word = "'[t]0p(.|%20)s3cret'"
+    words = "grep --recursive --files-with-matches --devices=skip --extended-regexp"
+    assert host.run(f"{words} {word} {folders}").stdout == ""
+    assert host.run(f"journalctl --output=verbose | grep --extended-regexp {word}").stdout == ""
+
+
 def test_nobody_else_reads_a_release_or_opens_its_lock(app, host):
     (app.source / ".env").write_text("KEY=s3cret")
     (app.source / "static").mkdir()

@@ -11,6 +11,8 @@ description:
     reaches its resolver, and an index or a proxy that pip is told of. Afterwards the
     environment is root's.
   - pip has root's settings, wherever on the host they are, and its certificates.
+  - An index may come with a login, which stands in no address that pip shows. The task that has one runs
+    under C(no_log), which would hide a failure's message, so what is wrong comes back as RV(refusal).
   - Without the file C(.complete), which comes last and is root's, an environment counts as half-built.
 author: The Tornadoes authors (!UNKNOWN)
 options:
@@ -20,6 +22,7 @@ options:
   requirements: {type: str, required: true, description: "The path in it of the file that names them."}
   steps: {type: list, elements: list, required: true, description: "What pip is told, call by call."}
   version: {type: str, default: "", description: "The version of the project, whose build would ask git."}
+  index: {type: list, elements: str, default: [], description: "Indexes, instead of the host's."}
   offline: {type: bool, default: false, description: "Take the wheels and ask no index."}
   editable: {type: bool, default: false, description: "Keep the source beside the environment."}
   program: {type: str, required: true, description: "Text of files/build/environment.py."}
@@ -37,7 +40,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-msg: {type: str, returned: failure, description: "Why there is no environment, with the last lines."}
+refusal: {type: str, returned: always, description: "Why there is none, with the last lines, or empty."}
 """
 
 import configparser
@@ -53,7 +56,7 @@ import re
 import socket
 import subprocess
 import tarfile
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -102,13 +105,24 @@ def pip_settings():
     return merged
 
 
-class Host:
-    """What pip has of this host. home: where it will be; files: what it finds there, name to text."""
+def quoted(word):
+    """A word of .netrc that may hold anything."""
+    return '"' + re.sub(r'(["\\])', r"\\\1", word) + '"' if re.search(r"[\s\"\\#]", word) else word
 
-    def __init__(self, home):
+
+class Host:
+    """What pip has of this host. home: where it will be; files: what it finds there, name to text.
+
+    indexes: addresses that are asked instead of the host's own, with their logins.
+    """
+
+    def __init__(self, home, indexes=()):
         self.home, self.files = home, {}
         self.variables = {name: os.environ[name] for name in os.environ if VARIABLES.fullmatch(name)}
         settings = pip_settings()
+        # pip shows an address to whoever lists processes, so a login goes where no address is.
+        self.given = {}
+        self.ask(settings, [self.without_login(one) for one in indexes])
         for name in CERTIFICATES:
             if name in self.variables:
                 self.variables[name] = self.bring(self.variables[name])
@@ -125,6 +139,33 @@ class Host:
         self.said = [*self.variables.values(), *values]
         if logins := self.logins():
             self.files[".netrc"] = logins
+
+    def without_login(self, address):
+        """An address of an index; its login is noted."""
+        parts = urlsplit(address)
+        if parts.username is not None:
+            self.given[parts.hostname] = (unquote(parts.username), unquote(parts.password or ""))
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+    def ask(self, settings, indexes):
+        """Let pip ask these indexes alone, the first one first, if there are any."""
+        if not indexes:
+            return
+        for name in list(self.variables):
+            if name.upper() in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_NO_INDEX"):
+                del self.variables[name]
+        # An empty value is none, and stands before what a file says that all may read.
+        said = {
+            "index-url": indexes[0],
+            "extra-index-url": "\n".join(indexes[1:]),
+            "no-index": "",
+        }
+        for section in ("global", "install"):
+            if not settings.has_section(section):
+                settings.add_section(section)
+            for key, value in said.items():
+                settings.set(section, key, value)
+        self.variables.pop("PIP_CONFIG_FILE", None)
 
     def bring(self, path):
         """Copy a file into the build's home, since the build may not read it here; its path there."""
@@ -147,13 +188,17 @@ class Host:
 
     def logins(self):
         """What root's .netrc has for these servers; a build gets no others."""
+        found = {}
         with contextlib.suppress(OSError, netrc.NetrcParseError):
             hosts = netrc.netrc(os.path.expanduser("~/.netrc")).hosts
-            found = {name: hosts[name] for name in self.servers() if name in hosts}
-            return "".join(
-                f"machine {name} login {one[0]} password {one[2]}\n" for name, one in found.items()
-            )
-        return ""
+            found = {name: (hosts[name][0], hosts[name][2]) for name in self.servers() if name in hosts}
+        found |= self.given
+        if self.given:
+            self.variables.pop("NETRC", None)
+        return "".join(
+            f"machine {name} login {quoted(login)} password {quoted(password)}\n"
+            for name, (login, password) in found.items()
+        )
 
     def reachable(self):
         """Addresses of this host that pip has to reach: the resolver, an index, a proxy."""
@@ -194,7 +239,7 @@ def build(module):
     path, unit = params["path"], f"tornado-{params['name']}_build"
     # Mounted there, so that what pip notes of it is right as long as the environment is.
     copy = f"{path}/source"
-    host = Host(f"{path}/.build/home")
+    host = Host(f"{path}/.build/home", params["index"])
     wheels = ["--no-index", f"--find-links={path}/wheels"] if params["offline"] else []
     words = {
         "environment": path,
@@ -234,8 +279,13 @@ def build(module):
             f" Python can import ({log[-1] if log else 'no reason given'})."
         )
     if code != 0:
+        # pip keeps it to itself that an index refused a login.
+        nothing = params["index"] and any("from versions: none" in line for line in log)
+        hint = (
+            " An index of tornado_app_index has to have it, and to take the login there." if nothing else ""
+        )
         raise Refusal(
-            f"the requirements can't be installed{why(log)}{remedy(log)} The last lines:", log[-SHOWN:]
+            f"the requirements can't be installed{why(log)}{remedy(log)}{hint} The last lines:", log[-SHOWN:]
         )
     for name in (".build", ".complete", *([] if params["editable"] else ["source"])):
         remove(f"{path}/{name}")
@@ -261,6 +311,7 @@ def main():
             "requirements": text,
             "steps": {"type": "list", "elements": "list", "required": True},
             "version": {"type": "str", "default": ""},
+            "index": {"type": "list", "elements": "str", "default": [], "no_log": True},
             "offline": switch,
             "editable": switch,
             "program": text,
@@ -268,7 +319,7 @@ def main():
         supports_check_mode=True,
     )
     if module.check_mode:
-        module.exit_json(changed=True)
+        module.exit_json(changed=True, refusal="")
     # The run after a killed one waits for this step to end.
     with open_lock(f"/run/tornado-{module.params['name']}.step") as step:
         fcntl.flock(step, fcntl.LOCK_EX)
@@ -276,8 +327,8 @@ def main():
             build(module)
         except (Refusal, OSError) as problem:
             remove(module.params["path"])
-            module.fail_json(msg="\n".join([str(problem), *getattr(problem, "log", ())]))
-    module.exit_json(changed=True)
+            module.exit_json(changed=True, refusal="\n".join([str(problem), *getattr(problem, "log", ())]))
+    module.exit_json(changed=True, refusal="")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass, field, fields
 from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..module_utils.text import without_passwords
 from .command import command, split
@@ -65,6 +66,20 @@ def in_source(path):
     return all(PART.fullmatch(one) and one not in (".", "..") for one in parts) and parts[0] != RESERVED
 
 
+def is_index(address):
+    """Whether an address can be that of a package index."""
+    try:
+        parts = urlsplit(address)
+        _port = parts.port
+    except ValueError:
+        return False
+    return (
+        parts.scheme in ("http", "https")
+        and bool(parts.hostname)
+        and not re.search(r"[\s\x00-\x1f]", address)
+    )
+
+
 @dataclass(frozen=True)
 class App:
     """One app as the variables describe it: each field is the variable of that name.
@@ -87,6 +102,7 @@ class App:
     secrets: dict[str, str] = field(repr=False)
     packages: list[str]
     requirements: str
+    index: list[str] = field(repr=False)
     wheels: str
     shared: list[str]
     static: str
@@ -277,6 +293,11 @@ class App:
                 f"tornado_app_source, tornado_app_wheels: {listed(map(without_passwords, missing))} does not exist on "
                 f"the controller{self.run.looked(missing)}. Give a path that does (or, for the source, a git address "
                 "or an archive)."
+            )
+        if bad := [one for one in self.index if not is_index(one)]:
+            yield (
+                f"tornado_app_index: {listed(map(without_passwords, bad))} is no address of an index. Give http:// or "
+                "https://, its host and path, without spaces, as https://pypi.example.org/simple."
             )
         folder = self.run.located(self.source)
         # A repository without a working tree has its parts at the top.

@@ -91,3 +91,23 @@ print(environment.run("sh", "-c", "echo $(sh -c '(sleep 4711 &) ; echo done')"))
     # Without an end before the sleep's own, the time is up.
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert said.stdout.split() == ["done", "0"], said.stderr
+
+
+def test_an_index_of_the_app_is_asked_alone_and_its_login_is_in_no_address(root, monkeypatch):
+    monkeypatch.setenv("PIP_INDEX_URL", "https://overruled.example.org/simple")
+    monkeypatch.setenv("NETRC", f"{root}/.netrc")
+    (root / ".netrc").write_text("machine 127.0.0.9 login other password other\n")
+    host = Host(
+        "/build", ["http://me:t%23k%20en%22@127.0.0.9:3141/simple", "https://open.example.org/simple"]
+    )
+    assert not {"PIP_INDEX_URL", "NETRC"} & set(host.variables)
+    path = root / "made"
+    path.write_text(host.files[".config/pip/pip.conf"])
+    merged = tornado_app_environment.configparser.RawConfigParser()
+    merged.read(path)
+    for section in ("global", "install"):
+        assert merged[section]["index-url"] == "http://127.0.0.9:3141/simple"
+        assert merged[section]["extra-index-url"] == "https://open.example.org/simple"
+    path.write_text(host.files[".netrc"])
+    assert tornado_app_environment.netrc.netrc(path).hosts["127.0.0.9"] == ("me", "", 't#k en"')
+    assert "127.0.0.9" in host.reachable()
