@@ -147,6 +147,18 @@ REFUSED = {
         {"nginx_proxy_site": []},
         "nginx_proxy_site: no such variable. Is it nginx_proxy_sites?",
     ),
+    "a redirect from a name that another site has": (
+        sites({}, {"names": ["example.org"], "redirects": ["www.example.org"]}),
+        "nginx_proxy_sites: www.example.org stands in two sites",
+    ),
+    "a redirect to no single name": (
+        sites({"names": ["*.example.org"], "redirects": ["example.org"]}),
+        "nginx_proxy_sites: redirects: *.example.org is no single name to send visitors to. Give a name",
+    ),
+    "a redirect from no name": (
+        sites({"redirects": ["https://example.org"]}),
+        "nginx_proxy_sites: 'https://example.org' can't be the name of a site.",
+    ),
     "two sites with one name": (
         sites({}, {"names": ["example.org", "www.example.org"]}),
         "nginx_proxy_sites: www.example.org stands in two sites",

@@ -96,6 +96,15 @@ def test_no_visitor_writes_to_the_terminal_of_who_reads_the_logs(client, host, l
         assert not re.search(rb"^spoilt", written, re.MULTILINE)
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("name", ["www.example.org", "any.old.example.org"])
+def test_another_name_leads_to_the_sites_own(client, scheme, name):
+    answer = client.ask("/a%2fb?c=d", scheme, host=name, method="POST", body=b"x")
+    assert (answer.status, answer.headers["location"]) == (308, "https://localhost:26443/a%2fb?c=d")
+    if scheme == "https":
+        assert answer.headers[HSTS] == "max-age=63072000"
+
+
 def test_another_server_keeps_its_port(host, playbook):
     """It had 80 before nginx was installed, whose package would have it as well."""
     assert host.service("other-server").is_running

@@ -139,7 +139,8 @@ class Inputs:
         options = run.options["nginx_proxy_sites"]["options"]
         self.sites = [filled(options, one) for one in variables["nginx_proxy_sites"]]
         for site in self.sites:
-            site["names"] = [as_ascii(one) for one in site["names"]]
+            for key in ("names", "redirects"):
+                site[key] = [as_ascii(one) for one in site[key]]
         self.present = [one for one in self.sites if one["state"] == "present"]
         self.limits = filled(run.options["nginx_proxy_limits"]["options"], variables["nginx_proxy_limits"])
         self.acme = filled(run.options["nginx_proxy_acme"]["options"], variables["nginx_proxy_acme"])
@@ -187,15 +188,22 @@ class Inputs:
         """What the sites are called, and whether they are anything."""
         if not all(site["names"] for site in self.sites):
             yield "nginx_proxy_sites: a site has names: []. Give it at least one name."
-        if bad := [one for one in self.all("names") if not site_name(one)]:
+        if bad := [one for one in self.all("names") + self.all("redirects") if not site_name(one)]:
             yield (
                 f"nginx_proxy_sites: {quoted(bad)} can't be the name of a site. Give host names in lowercase "
                 "(www.example.org, *.example.org) or addresses, without a port."
             )
-        if again := twice([name for site in self.present for name in site["names"]]):
+        if again := twice([name for site in self.present for name in site["names"] + site["redirects"]]):
             yield (
                 f"nginx_proxy_sites: {listed(again)} stands in two sites, or twice in one. A name belongs to one "
                 "site."
+            )
+        if bad := [
+            self.first(site) for site in self.present if site["redirects"] and "*" in self.first(site)
+        ]:
+            yield (
+                f"nginx_proxy_sites: redirects: {listed(bad)} is no single name to send visitors to. Give a name "
+                "without a * first."
             )
         if empty := [self.first(site) for site in self.present if not (site["upstreams"] or site["static"])]:
             yield (
@@ -327,7 +335,8 @@ class Inputs:
                 f"nginx_proxy_acme: profile: {self.acme['profile']} needs certbot 4, and Debian {debian} has an older "
                 "one. Leave it out, or move to Debian 13."
             )
-        names = [name for site in self.present if site["tls"] == "acme" for name in site["names"]]
+        acme = [site for site in self.present if site["tls"] == "acme"]
+        names = [name for site in acme for name in site["names"] + site["redirects"]]
         if bad := [name for name in names if unprovable(name)]:
             yield (
                 f"nginx_proxy_sites: {listed(bad)} can't have tls: acme, since wildcards and addresses can't be proven "

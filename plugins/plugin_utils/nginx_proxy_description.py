@@ -92,6 +92,8 @@ class Site:
     name: str
     number: int
     server_name: str
+    redirects: str
+    target: str
     tls: str
     upstreams: list
     redirect: bool
@@ -206,8 +208,19 @@ def locations(site):
     return list({one.match: one for one in reversed(found)}.values())[::-1]
 
 
-def described_site(site, number):
-    """What the templates need of a site. site: its entry with all its keys."""
+def server_name(names):
+    """Names as nginx compares them with what a client asks for."""
+    return " ".join(f"[{one}]" if ":" in one else one for one in names)
+
+
+def public_address(name, scheme, ports):
+    """The site's address as a browser shows it. ports: scheme to TCP port."""
+    usual = ports[scheme] == {"http": 80, "https": 443}[scheme]
+    return f"{scheme}://{server_name([name])}" + ("" if usual else f":{ports[scheme]}")
+
+
+def described_site(site, number, ports):
+    """What the templates need of a site. site: its entry with all its keys. ports: scheme to TCP port."""
     name, closed, tls = slug(site["names"][0]), site["maintenance"], site["tls"] != "none"
     redirect = tls and boolean(site["redirect"])
     hsts = {"host": TWO_YEARS, "subdomains": f"{TWO_YEARS}; includeSubDomains"}.get(site["hsts"], "")
@@ -218,12 +231,14 @@ def described_site(site, number):
         slug=name,
         name=site["names"][0],
         number=number,
-        server_name=" ".join(f"[{one}]" if ":" in one else one for one in site["names"]),
+        server_name=server_name(site["names"]),
+        redirects=server_name(site["redirects"]),
+        target=public_address(site["names"][0], "https" if tls else "http", ports),
         tls=site["tls"] if tls else "",
         upstreams=site["upstreams"],
         redirect=redirect,
         hsts=hsts if redirect else "",
-        by_address=any(address(one) for one in site["names"]),
+        by_address=any(address(one) for one in site["names"] + site["redirects"]),
         headers=[header(one, str(value)) for one, value in sent.items() if value],
         compression=boolean(site["compression"]),
         max_body_size=site["max_body_size"],
@@ -252,15 +267,19 @@ def certificates(sites, acme, https_port, modern, host):
         "ca_days": 90 if modern else 365,
         "https_port": https_port,
         "acme": acme,
-        "sites": [{"slug": slug(one["names"][0]), "names": one["names"], "tls": one["tls"]} for one in sites],
+        "sites": [
+            {"slug": slug(one["names"][0]), "names": one["names"] + one["redirects"], "tls": one["tls"]}
+            for one in sites
+        ],
     }
 
 
 def describe(variables, present, limits, acme, run):
     """All of it, as data. present: entries of sites with all their keys. run: see the action C(inputs)."""
-    sites = [described_site(site, number) for number, site in enumerate(present)]
-    with_tls = [site for site in present if site["tls"] != "none"]
     http, https = int(variables["nginx_proxy_http_port"]), int(variables["nginx_proxy_https_port"])
+    ports = {"http": http, "https": https}
+    sites = [described_site(site, number, ports) for number, site in enumerate(present)]
+    with_tls = [site for site in present if site["tls"] != "none"]
     connections = int(variables["nginx_proxy_worker_connections"])
     modern = variables["nginx_proxy_tls_profile"] == "modern"
     folders = [site.certificate for site in sites if site.tls]

@@ -98,7 +98,7 @@ def test_what_the_tutorial_gets_wrong_is_not():
 def test_gixy_finds_nothing(tmp_path, build, names):
     sites = [
         site(names=names, static=[{"url": "/static/", "path": "/srv/static"}], favicon="/srv/favicon.ico"),
-        site(names=["both.example.org"], redirect=False, hsts="none"),
+        site(names=["both.example.org"], redirect=False, hsts="none", redirects=["old.example.org"]),
         site(
             names=["plain.example.org"], tls="none", upstreams=[], static=[{"url": "/a/", "path": "/srv/a"}]
         ),
@@ -134,6 +134,19 @@ def test_no_other_spelling_of_a_header_speaks_for_a_balancer():
     assert "underscores_in_headers on;" in render(site(), build=BOOKWORM)["nginx.conf"]
     assert "underscores_in_headers on;" in render(site(), build=TRIXIE, **balanced)["nginx.conf"]
     assert "underscores_in_headers off;" in render(site(), build=BOOKWORM, **balanced)["nginx.conf"]
+
+
+@pytest.mark.parametrize("tls", ["private_ca", "acme", "none"])
+def test_a_redirect_is_of_the_site_with_its_certificate(tls):
+    entry = {"tls": tls, "redirects": ["example.org", "old.example.org"]}
+    text = page(**entry)
+    found = next(one for one in servers(text) if "server_name example.org old.example.org;" in one)
+    scheme = "http" if tls == "none" else "https"
+    assert f"return 308 {scheme}://www.example.org$request_uri;" in found
+    assert ("ssl_certificate /etc/nginx/certificates/www.example.org/" in found) == (tls != "none")
+    assert ("acme.conf" in found) == (tls == "acme")
+    told = described(site(**entry))["certificates"]["sites"]
+    assert [one["names"] for one in told] == [["www.example.org", *entry["redirects"]]] * (tls != "none")
 
 
 def test_only_websocket_is_upgraded():
