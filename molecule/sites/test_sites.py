@@ -96,6 +96,13 @@ def test_no_visitor_writes_to_the_terminal_of_who_reads_the_logs(client, host, l
         assert not re.search(rb"^spoilt", written, re.MULTILINE)
 
 
+def test_a_client_stays_with_one_process(seen):
+    ports = {
+        seen(host="sticky.example.org", headers=[("X-Forwarded-For", str(one))])["port"] for one in range(9)
+    }
+    assert len(ports) == 1
+
+
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("name", ["www.example.org", "any.old.example.org"])
 def test_another_name_leads_to_the_sites_own(client, scheme, name):

@@ -96,6 +96,7 @@ class Site:
     target: str
     tls: str
     upstreams: list
+    sticky: str
     redirect: bool
     hsts: str
     by_address: bool
@@ -236,6 +237,7 @@ def described_site(site, number, ports):
         target=public_address(site["names"][0], "https" if tls else "http", ports),
         tls=site["tls"] if tls else "",
         upstreams=site["upstreams"],
+        sticky=site["sticky"],
         redirect=redirect,
         hsts=hsts if redirect else "",
         by_address=any(address(one) for one in site["names"] + site["redirects"]),

@@ -98,7 +98,13 @@ def test_what_the_tutorial_gets_wrong_is_not():
 def test_gixy_finds_nothing(tmp_path, build, names):
     sites = [
         site(names=names, static=[{"url": "/static/", "path": "/srv/static"}], favicon="/srv/favicon.ico"),
-        site(names=["both.example.org"], redirect=False, hsts="none", redirects=["old.example.org"]),
+        site(
+            names=["both.example.org"],
+            redirect=False,
+            sticky="address",
+            hsts="none",
+            redirects=["old.example.org"],
+        ),
         site(
             names=["plain.example.org"], tls="none", upstreams=[], static=[{"url": "/a/", "path": "/srv/a"}]
         ),

@@ -53,6 +53,7 @@ class Mirror(tornado.web.RequestHandler):
                 "address": request.remote_ip,
                 "protocol": request.protocol,
                 "host": request.host,
+                "port": options.port,
                 "body": len(request.body),
             }
         )
