@@ -38,7 +38,7 @@ def run(folder, program, *words):
         [BIN / program, *words], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 def inventories():
@@ -51,6 +51,12 @@ def inventories():
 def test_the_installed_collection_finds_the_site_as_the_checkout_left_it(project, playbook):
     said = run(project, "ansible-playbook", *inventories(), playbook)
     assert re.search(r"^www\.example\.org +: ok=[1-9]\d* +changed=0 +unreachable=0 +failed=0 ", said, re.M)
+
+
+def test_who_publishes_a_site_that_nobody_can_reach_is_told_so(project):
+    # The example's host has its ports for itself: as if a firewall had dropped what comes from here.
+    said = " ".join(run(project, "ansible-playbook", *inventories(), "own.yml").split())
+    assert "No connection from here to 127.0.0.1:80, where nginx listens: connection refused." in said
 
 
 def test_its_modules_and_roles_are_documented(project):

@@ -55,6 +55,7 @@ FOLDERS = [
     "/var/lib/nginx",
 ]  # what former sites may have left
 TIMER = "nginx-proxy-certificates.timer"
+FIREWALLS = ["ufw.service", "firewalld.service", "nftables.service"]
 OLDEST_WITH_PROFILES = 13  # the Debian whose certbot has them
 
 
@@ -399,7 +400,7 @@ class Inputs:
             "ports": [int(one) for one in asked if port(one)],
             "paths": [IPV6, *[bundle] * bool(PATH.fullmatch(bundle) and self.with_acme())],
             "folders": FOLDERS,
-            "units": [TIMER],
+            "units": [TIMER, *FIREWALLS],
             "packages": self.packages(tls),
             "nginx": True,
         }

@@ -1,0 +1,25 @@
+"""Whether a visitor could come, asked from the controller."""
+
+import socket
+
+from ansible_collections.tornadoes.tornadoes.plugins.action.nginx_proxy_reach import problem_of
+
+
+def test_a_port_that_answers_is_no_news_and_one_that_does_not_is_named():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        assert problem_of("127.0.0.1", port) == ""
+    assert problem_of("127.0.0.1", port) == "connection refused"
+
+
+def test_a_port_whose_packets_are_dropped_is_waited_for_so_long_and_no_longer():
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        # Whoever comes now waits, as before a firewall that drops.
+        with socket.create_connection(full.getsockname()):
+            assert problem_of(*full.getsockname()) == "no answer within 3 s"
+
+
+def test_an_alias_of_ssh_is_nobodys_address():
+    assert problem_of("no-such-host.invalid", 80) == ""
