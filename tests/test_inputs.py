@@ -71,12 +71,21 @@ SLIPS = {
 }
 
 
-def names(role, variables, given=()):
-    """What is said of the names of these variables."""
+def looked_at(role, variables, given=()):
+    """The names of these variables, beside the role's own."""
     defaults = load(f"roles/{role}/defaults/main.yml")
     elsewhere = {"tornado_app_release": "rollback"}
-    looked_at = inputs.Names(role, OPTIONS[role], defaults, {**defaults, **variables}, given, elsewhere)
-    return list(looked_at.refusals(variables.get))
+    return inputs.Names(role, OPTIONS[role], defaults, {**defaults, **variables}, given, elsewhere)
+
+
+def names(role, variables, given=()):
+    """What is said of the names of these variables."""
+    return list(looked_at(role, variables, given).refusals(variables.get))
+
+
+def doubts(role, variables):
+    """What the run warns of, since it may be another role's."""
+    return list(looked_at(role, variables).doubts(variables.get))
 
 
 def said(name, value):
@@ -118,6 +127,25 @@ def test_half_a_prefix_is_a_slip_where_the_value_can_be_nothing_else(name, value
     assert names(role, {name: value}) == [f"{name}: nothing reads this variable. Is it {meant}?"]
     assert names(role, {name: {"example.org": ["listen 80"]}}) == []
     assert names(role, {name: value, meant: value}) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "meant"),
+    [
+        ("nginx_http_port", 8080, "nginx_proxy_http_port"),
+        ("tornado_main", "chat.py", "tornado_app_main"),
+        ("redis_port", 6380, "redis_server_port"),
+    ],
+)
+def test_half_a_prefix_that_may_be_another_roles_is_doubted_not_refused(name, value, meant):
+    role = next(role for role in ROLES if meant.startswith(role))
+    assert names(role, {name: value}) == []
+    [sentence] = doubts(role, {name: value})
+    assert sentence == f"{name}: nothing here reads this variable. If {meant} is meant, write that."
+    # What changes nothing, what could not be ours, and what somebody uses, is theirs.
+    default = load(f"roles/{role}/defaults/main.yml")[meant]
+    assert doubts(role, {name: default}) == doubts(role, {name: ["x"]}) == []
+    assert doubts(role, {name: value, meant: f"{{{{ {name} }}}}"}) == []
 
 
 @pytest.mark.parametrize("word", ["version", "tornado_version", "app_version"])

@@ -207,9 +207,11 @@ class ActionModule(ActionBase):
         options |= {name: {} for run in runs for name in run.elsewhere}
         refusals = list(unusable(self._connection))
         refusals += strays(context.CLIARGS.get("extra_vars", ()), options, bool(playbooks))
+        doubts = []
         for run in runs:
             names = Names(run.role, run.options, run.defaults, run.variables, given, run.elsewhere)
             refusals += names.refusals(run.quietly)
+            doubts += names.doubts(run.quietly)
             run.types()
             refusals += [sentence for problems in run.refused.values() for sentence in problems]
         result["roles"] = {run.role: {} for run in runs}
@@ -222,7 +224,8 @@ class ActionModule(ActionBase):
         if self._task.args.get("values"):
             system = runs[0].unproven()
             warnings = [f"{runs[0].host} is {system}, which the roles are not proven on."] if system else []
-            result["warnings"] = warnings + [sentence for run in runs for sentence in run.warnings()]
+            warnings += doubts + [sentence for run in runs for sentence in run.warnings()]
+            result["warnings"] = warnings
         return result
 
     def about(self, runs, refusals, task_vars, roles):

@@ -247,16 +247,30 @@ class Names:
         return any(word.search(plain(value)) for key, value in self.variables.items() if key not in skip)
 
     def shortened(self, name, value):
-        """The list that this would be with the prefix whole, if its value can be nothing else."""
+        """The variable that this would be with the prefix whole, if nobody has set that one."""
         first = self.role.split("_")[0]
         meant = name.replace(f"{first}_", f"{self.role}_", 1)
-        option = self.options.get(meant, {})
-        if not name.startswith(f"{first}_") or option.get("elements") not in ("dict", "int"):
+        if not name.startswith(f"{first}_") or meant not in self.defaults:
             return None
-        if self.variables[meant] != self.defaults.get(meant):
+        default = self.defaults[meant]
+        if self.variables[meant] != default or value in (None, default):
             return None
-        fits = isinstance(value, list) and value and not list(check(name, value, option))
-        return meant if fits else None
+        return None if list(check(name, value, self.options[meant])) else meant
+
+    def only_ours(self, name, value):
+        """Whether a value can be nothing else than that of a variable with its prefix shortened."""
+        return value and isinstance(value, list) and self.options[name].get("elements") in ("dict", "int")
+
+    def doubts(self, value_of):
+        """A sentence for each name that is another role's variable, or one of ours with its prefix shortened."""
+        first = self.role.split("_")[0]
+        for name in sorted(one for one in map(str, self.variables) if one.startswith(f"{first}_")):
+            if name in self.options:
+                continue
+            value = value_of(name)
+            meant = self.shortened(name, value)
+            if meant and not self.only_ours(meant, value) and not renamed(name) and not self.used(name):
+                yield f"{name}: nothing here reads this variable. If {meant} is meant, write that."
 
     def forgotten(self, name):
         """The variable that was meant by -e without its prefix, or with half of it."""
@@ -286,7 +300,9 @@ class Names:
                 continue
             meant = slip(name, self.options) or self.forgotten(name)
             if not meant and name.startswith(self.role.split("_")[0]):
-                meant = self.shortened(name, value_of(name))
+                value = value_of(name)
+                short = self.shortened(name, value)
+                meant = short if short and self.only_ours(short, value) else None
             if meant and not self.used(name):
                 yield f"{name}: nothing reads this variable. Is it {meant}?"
 
