@@ -17,6 +17,7 @@ def test_a_run_after_a_reload_that_never_came_makes_up_for_it(host, playbook):
     code, output = playbook("playbooks/publish.yml")
     assert code == 0
     assert "No connection from here" not in output
+    assert "answers" not in output
     assert processes(host) != before
 
 

@@ -1,8 +1,10 @@
 """Whether a visitor could come, asked from the controller."""
 
+import http.server
 import socket
+import threading
 
-from ansible_collections.tornadoes.tornadoes.plugins.action.nginx_proxy_reach import problem_of
+from ansible_collections.tornadoes.tornadoes.plugins.action.nginx_proxy_reach import problem_of, status_of
 
 
 def test_a_port_that_answers_is_no_news_and_one_that_does_not_is_named():
@@ -23,3 +25,21 @@ def test_a_port_whose_packets_are_dropped_is_waited_for_so_long_and_no_longer():
 
 def test_an_alias_of_ssh_is_nobodys_address():
     assert problem_of("no-such-host.invalid", 80) == ""
+
+
+def test_a_program_that_knows_its_own_names_alone_is_asked_by_the_sites_name():
+    class Local(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200 if self.headers["Host"] == "localhost" else 403)
+            self.end_headers()
+
+        def log_message(self, *_words):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Local) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert status_of(*server.server_address, "localhost", False) == 200
+        assert status_of(*server.server_address, "www.example.org", False) == 403
+        # Not what it speaks: no answer, and no end of the run.
+        assert status_of(*server.server_address, "www.example.org", True) == 0
+        server.shutdown()
