@@ -163,7 +163,7 @@ def test_a_project_is_installed_as_its_lock_says_and_its_leftovers_are_not(app, 
         words = "import extra, importlib.metadata as found, tornado"
         words += "; print(extra.__file__, found.version('extra'), tornado.version)"
         said = host.check_output(f'cd / && /srv/load/current/.release/venv/bin/python -c "{words}"')
-        assert re.fullmatch(r"/srv/load/venvs/.*/site-packages/extra/__init__.py 0\S* 6\.6\.1", said)
+        assert re.fullmatch(r"/srv/load/.*/site-packages/extra/__init__.py 0\S* 6\.6\.1", said)
         assert "changed=0 " in app.deploy()[1]
     finally:
         for name in made:
