@@ -149,6 +149,18 @@ def test_a_program_that_listens_on_a_unix_socket_is_told_so(deploy):
     assert reason == f"did not listen on port {port.number} within 4 s {where}"
 
 
+def test_a_program_that_opens_its_port_by_other_means_as_well_is_told_what_to_write(deploy):
+    default = free_port()
+    port = deploy("placeholder.py", arguments=[f"--default={default}"], listens_on=default)
+    port.swap("two")
+    assert port.get("/") == "Hello, friendly user!"
+    port.add("told", PROGRAMS, main="placeholder.py")
+    reason = port.ask(do="swap", release="told")["reason"]
+    assert reason.startswith("opens a port that is taken, and not through Tornado")
+    assert reason.endswith("name its default port in tornado_app_listens_on")
+    assert "OSError: [Errno 98] Address already in use" in port.log.read_text()
+
+
 def test_autoreload_is_ignored_with_one_warning(deploy):
     port = deploy("debug.py")
     pid = port.ask(do="status")["pid"]

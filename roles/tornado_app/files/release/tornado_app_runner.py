@@ -27,6 +27,7 @@ import select
 import socket
 import struct
 import sys
+import traceback
 from collections.abc import Iterable
 from typing import Any, Optional
 
@@ -414,6 +415,17 @@ def main() -> None:
     tornado_app_uploads.install()
     try:
         run_program(sys.argv[2:])
+    except OSError as problem:
+        if problem.errno != errno.EADDRINUSE or instance.accepting:
+            raise
+        traceback.print_exc()
+        # With its default port it may, as a server that only says "starting" before Tornado's.
+        reason = (
+            "opens a port that is taken, and not through Tornado: if that is its own, leave that to it and"
+        )
+        reason += " name its default port in tornado_app_listens_on"
+        instance.keeper.say(**{"is": "refused", "reason": reason})
+        sys.exit(1)
     finally:
         if control and not instance.lent:
             log("the program ended without listening on port %d" % instance.port)
