@@ -419,11 +419,9 @@ def main() -> None:
         if problem.errno != errno.EADDRINUSE or instance.accepting:
             raise
         traceback.print_exc()
-        # With its default port it may, as a server that only says "starting" before Tornado's.
-        reason = (
-            "opens a port that is taken, and not through Tornado: if that is its own, leave that to it and"
-        )
-        reason += " name its default port in tornado_app_listens_on"
+        # Its default port is free for a server that only says "starting" before Tornado's does more.
+        reason = "opens a port that is taken, and not through Tornado: if that is its own, give it no {port}"
+        reason += " and name its default one in tornado_app_listens_on"
         instance.keeper.say(**{"is": "refused", "reason": reason})
         sys.exit(1)
     finally:
