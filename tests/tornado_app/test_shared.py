@@ -61,6 +61,7 @@ def packed(source, tmp_path):
             "settings": {"main": "server.py", "shared": list(shared)},
             "static": "static",
             "include": ["data/app.db", "uploads", "thumbs"],
+            "extras": [],
             "requirements": "requirements.txt",
             "default_requirements": str(FILES / "release/requirements.txt"),
             "python": "/usr/bin/python3 3.13",
