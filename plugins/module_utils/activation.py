@@ -31,6 +31,8 @@ class Activation:
         self.home, self.unit = f"/srv/{name}", f"tornado-{name}"
         self.settings = self.settings_of(release)
         self.timeout = self.settings["start_timeout"] + self.settings["settle_time"] + SYSTEMCTL_TIMEOUT
+        # Where the process before has to end first.
+        self.timeout += self.drain_timeout(before["current"]) + DRAIN_MARGIN
         self.ports = [Port(name, number, self.timeout) for number in ports]
         self.channels = {}  # port to the connection that its new process is held by
         self.swapped = []
@@ -200,5 +202,6 @@ class Activation:
             f" ready after {one['seconds']} s"
             + (f", drained after {one['drained']} s" if one.get("drained") is not None else "")
             + (" (its time was up)" if one.get("forced") else "")
+            + (f", clients waited {one['closed']} s" if one.get("closed") else "")
             for one in self.swapped
         ] + [f"port {number}: a new socket, since the old one was spoilt" for number in self.reopened]

@@ -109,6 +109,7 @@ class App:
     uploads: list[str]
     health_path: str | None
     start_timeout: int
+    overlap: bool
     settle_time: int
     drain_timeout: int
     watchdog: int

@@ -45,10 +45,16 @@ def settings_of(release: str) -> dict[str, Any]:
     """What the release in a folder says of itself. OSError, ValueError: there is none.
 
     health_path (None: none is set); in seconds start_timeout, settle_time, drain_timeout, watchdog (0: off).
+    overlap: whether it may run beside the process before.
     """
     with open(os.path.join(release, ".release", "settings.json"), encoding="utf-8") as file:
         settings: dict[str, Any] = json.load(file)
     return settings
+
+
+def overlaps(*settings: dict[str, Any]) -> bool:
+    """Whether processes of releases with these settings may run at once."""
+    return all(one.get("overlap", True) for one in settings)
 
 
 class Child:

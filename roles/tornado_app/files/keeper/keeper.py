@@ -30,7 +30,7 @@ import time
 from typing import Any
 
 import systemd
-from child import EXIT_TIMEOUT, Child, State
+from child import EXIT_TIMEOUT, Child, State, overlaps, settings_of
 from commands import Client, Ending, Request, free, listening, peer, reload, stop, sweep
 from ports import Ports
 from systemd import Manager, inherited, interrupting_close, restore
@@ -55,14 +55,28 @@ class Swap:
 
     client: who asked, or None for the keeper itself. hold: wait for the client's commit.
     restarts: how often it was started again, without any other process of the program on the port.
+    old: the process before, where the two can't run at once; it is drained first, and clients wait
+    in the socket's queue.
     """
 
-    def __init__(self, child: Child, client: Client | None = None, hold: bool = False) -> None:
-        self.child, self.client, self.hold = child, client, hold
+    def __init__(
+        self,
+        child: Child,
+        client: Client | None = None,
+        hold: bool = False,
+        old: Child | None = None,
+    ) -> None:
+        self.child, self.client, self.hold, self.old = child, client, hold, old
         self.accept_sent: float | None = None
         self.seconds: float | None = None  # from its start to its first good answer
         self.restarts = 0
-        self.start_again_at: float | None = None
+        self.start_at: float | None = None  # once nothing else of the program is on the port
+        self.closed_at: float | None = None  # when the process before was told to drain
+
+    @property
+    def has_port(self) -> bool:
+        """Whether the port is kept for this one, and none is started in place of one that has ended."""
+        return bool(self.restarts or self.closed_at)
 
 
 class Keeper:
@@ -184,7 +198,7 @@ class Keeper:
         for swap in (self.recovery, self.swap):
             if swap:
                 self.advance(swap, now)
-        reserved = self.swap and self.swap.restarts
+        reserved = self.swap and self.swap.has_port
         if not (self.serving or self.recovery or self.stopping or reserved) and now >= self.retry_at:
             self.recover(now)
         for child in self.draining:
@@ -232,7 +246,7 @@ class Keeper:
 
     def children(self) -> list[Child]:
         """All processes that have not ended."""
-        swaps = [swap.child for swap in (self.swap, self.recovery) if swap]
+        swaps = [swap.child for swap in (self.swap, self.recovery) if swap and swap.child.unit]
         return [*([self.serving] if self.serving else []), *swaps, *self.draining, *self.terminating]
 
     def watch(self, child: Child) -> None:
@@ -242,8 +256,15 @@ class Keeper:
         self.selector.register(child.pidfd, selectors.EVENT_READ)
 
     def start(self, release: str, client: Client | None = None, hold: bool = False) -> Swap:
-        """A new process of a release on its way to the port: the Swap, or OSError."""
-        return Swap(Child.start(self.port, self.path(release), self.units), client, hold)
+        """A new process of a release on its way to the port: the Swap, or OSError, ValueError.
+
+        One that can't run beside those that are there is not started yet, and has no unit.
+        """
+        path = self.path(release)
+        there = [one.settings for one in (*self.children(), *self.ended)]
+        if there and not overlaps(settings := settings_of(path), *there):
+            return Swap(Child(self.port, path, settings, ""), client, hold)
+        return Swap(Child.start(self.port, path, self.units), client, hold)
 
     def accept_workers(self) -> None:
         """Accept the processes that this keeper has started, and no others."""
@@ -370,8 +391,12 @@ class Keeper:
     def advance(self, swap: Swap, now: float) -> None:
         """Bring a new process one step nearer to the port."""
         child = swap.child
-        if swap.start_again_at is not None:
-            self.start_again(swap, now)
+        if swap.start_at is not None:
+            self.start_alone(swap, now)
+            return
+        if not child.unit:
+            if not swap.hold:
+                self.make_room(swap, now)
             return
         if child.state == State.ENDED:
             if child.meddled_with() and swap is self.swap and swap.restarts < MAX_RESTARTS:
@@ -416,34 +441,52 @@ class Keeper:
             child.kill()
         swap.accept_sent = None
         swap.restarts += 1
-        swap.start_again_at = now + RETRY_INTERVAL
+        swap.start_at = now + RETRY_INTERVAL
 
-    def start_again(self, swap: Swap, now: float) -> None:
-        """Start the new process again, once nothing else of the program is left on the port."""
-        if self.serving or self.draining or self.ended or (swap.start_again_at or 0) > now:
+    def make_room(self, swap: Swap, now: float) -> None:
+        """Drain the process that serves, before the one that can't run beside it is started."""
+        swap.old, swap.closed_at, swap.start_at = self.serving, now, now
+        if self.recovery and self.recovery is not swap:
+            self.discard(self.recovery)
+        if self.serving:
+            self.drain(self.serving, None)
+            self.serving = None
+
+    def start_alone(self, swap: Swap, now: float) -> None:
+        """Start the new process, once nothing else of the program is left on the port."""
+        remains = self.draining or self.terminating or self.ended
+        if self.serving or remains or (swap.start_at or 0) > now:
             return
-        swap.start_again_at = None
+        swap.start_at = None
         try:
             swap.child = Child.start(self.port, swap.child.release, self.units)
         except (OSError, ValueError) as problem:
             self.fail(swap, f"can't be started ({problem})")
+            return
+        if swap.closed_at:
+            swap.child.settings["settle_time"] = 0  # who waits for it waits no longer than it takes
 
     def take_over(self, swap: Swap, now: float) -> None:
         """The new process accepts: drain the old one."""
-        child, old = swap.child, self.serving
+        child, old = swap.child, self.serving or swap.old
         before = os.path.basename(old.release) if old else ""
         self.serving, self.release = child, os.path.basename(child.release)
         self.refused = ""
         if child.control:
             self.manager.store(child.name, child.control.fileno())
-        if old:
+        if old and old is not swap.old:
             self.drain(old, child)
         # The old program may have changed the socket.
         restore(self.listener)
         self.forget(swap)
         if self.recovery:
             self.discard(self.recovery)  # the swap was faster
-        log(NOTICE, f"Release {self.release} serves, process {child.pid}, ready after {swap.seconds} s.")
+        closed = round(now - swap.closed_at, 1) if swap.closed_at else 0.0
+        waited = f" Clients waited {closed} s." if swap.closed_at else ""
+        log(
+            NOTICE,
+            f"Release {self.release} serves, process {child.pid}, ready after {swap.seconds} s.{waited}",
+        )
         self.report_status()
         self.answer(
             swap.client,
@@ -452,6 +495,7 @@ class Keeper:
             old_pid=old.pid if old else 0,
             pid=child.pid,
             seconds=swap.seconds,
+            closed=closed,
         )
 
     def fail(self, swap: Swap, reason: str) -> None:
@@ -462,7 +506,7 @@ class Keeper:
     def discard(self, swap: Swap) -> None:
         """Forget a swap and end its process: drained, if it may have accepted already."""
         self.forget(swap)
-        if swap.child.state == State.ENDED:
+        if swap.child.state == State.ENDED or not swap.child.unit:
             return
         if swap.accept_sent is not None:
             self.drain(swap.child, self.serving)
@@ -473,7 +517,8 @@ class Keeper:
     def refuse(self, client: Client | None, release: str, reason: str, pid: int = 0) -> None:
         """Report why a release is refused: to the journal, to systemd, to the client."""
         self.refused = f"release {release} {reason}"
-        goes_on = f" Release {self.release} goes on." if self.serving else ""
+        what = "goes on" if self.serving else "is started again"
+        goes_on = f" Release {self.release} {what}." if self.release else ""
         text = f"Refused: release {release} on port {self.port} {reason}.{goes_on}"
         if client and client.by_hand:
             client.last_words = text
@@ -558,6 +603,9 @@ class Keeper:
             return
         try:
             self.swap = self.start(release, client, bool(request.get("hold")))
+            if self.swap.hold and not self.swap.child.unit:
+                # Nothing of it can be proven yet: the process before serves until the commit.
+                self.answer(client, ok=True, pid=0, seconds=0.0)
         except (OSError, ValueError) as problem:
             self.refuse(client, release, f"can't be started ({problem})")
 
