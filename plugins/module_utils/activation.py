@@ -10,6 +10,7 @@ import time
 
 from .files import link, remove
 from .host import look
+from .listeners import chosen
 from .port import SYSTEMCTL_TIMEOUT, Port, systemctl
 from .port_socket import belongs
 from .static import gather
@@ -37,6 +38,8 @@ class Activation:
         self.channels = {}  # port to the connection that its new process is held by
         self.swapped = []
         self.reopened = []
+        self.listened = set()  # ports that the program listened on before
+        self.lost = []  # those of them that nobody listens on any more
 
     def settings_of(self, release):
         """What a release says of itself. OSError: it is not there."""
@@ -89,9 +92,18 @@ class Activation:
             why = f"was not swapped, since the static files can't be linked ({problem})"
             raise self.ports[0].refusal(why, bad=problem.errno not in NO_ROOM) from problem
 
+    def look_for_lost_ports(self):
+        """Find the ports that the program listened on and nobody does now.
+
+        What Tornado opens goes from release to release. What a process that the program has started opens
+        fails beside the one before, and nobody is told.
+        """
+        self.lost = sorted(self.listened - chosen(f"{self.unit}-worker@")) if self.swapped else []
+
     def swap(self):
         """Bring all ports to the release. Refusal: one does not take it; hang_up() and turn_back() follow."""
         waiting = self.waiting()
+        self.listened = chosen(f"{self.unit}-worker@") if waiting else set()
         self.prepare(waiting)
         # Before the first page that names them. A browser that finds old content under a new
         # version's name keeps it for good, so the new files are right from here on.
@@ -197,11 +209,18 @@ class Activation:
 
     def lines(self):
         """The result for each port, for people."""
-        return [
+        swapped = [
             f"port {one['port']}: {one['old'] or 'nothing'} -> {self.release},"
             f" ready after {one['seconds']} s"
             + (f", drained after {one['drained']} s" if one.get("drained") is not None else "")
             + (" (its time was up)" if one.get("forced") else "")
             + (f", clients waited {one['closed']} s" if one.get("closed") else "")
             for one in self.swapped
-        ] + [f"port {number}: a new socket, since the old one was spoilt" for number in self.reopened]
+        ]
+        reopened = [f"port {number}: a new socket, since the old one was spoilt" for number in self.reopened]
+        lost = [
+            f"port {number}: the release before listened there, and nobody does now. See the log, and "
+            "tornado_app_overlap if it can't be opened twice"
+            for number in self.lost
+        ]
+        return swapped + reopened + lost

@@ -7,6 +7,10 @@ import re
 import subprocess
 
 LISTEN = "0A"
+TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
+FREE_PORTS = (
+    "/proc/sys/net/ipv4/ip_local_port_range"  # the kernel chooses among these where a program asks for any
+)
 
 
 def listeners(table):
@@ -77,7 +81,7 @@ def holders(ports, addresses=()):
     wanted = [ipaddress.ip_address(one) for one in addresses]
     inodes = {
         inode: str(port)
-        for table in ("/proc/net/tcp", "/proc/net/tcp6")
+        for table in TABLES
         for address, port, inode in listeners(table)
         if port in ports and (not wanted or address.is_unspecified or address in wanted)
     }
@@ -90,3 +94,21 @@ def holders(ports, addresses=()):
         # A program chooses its own name.
         found[port] = re.sub(r"[^\w.@:-]", "?", name)
     return found
+
+
+def chosen(units):
+    """The ports that processes of units, by the start of their names, listen on by their own choice."""
+    with open(FREE_PORTS) as file:
+        lowest, highest = map(int, file.read().split())
+    inodes = {
+        inode: port
+        for table in TABLES
+        for _address, port, inode in listeners(table)
+        if not lowest <= port <= highest
+    }
+    pids = owners(inodes)
+    return {
+        port
+        for inode, port in inodes.items()
+        if any(unit_of(pid).startswith(units) for pid in pids.get(inode, []))
+    }

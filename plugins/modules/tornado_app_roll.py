@@ -167,6 +167,7 @@ def roll(module):
     except Refusal as problem:
         text = f"{name}: release {release} was taken, but {problem}."
         return {"failed": True, "msg": text, "reason": str(problem), "log": []}
+    activation.look_for_lost_ports()
     changed = changed or bool(activation.reopened)
     return {"changed": changed, "lines": activation.lines(), "swapped": activation.swapped}
 

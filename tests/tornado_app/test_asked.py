@@ -1,7 +1,9 @@
 """What validation asks a host: who listens on a port, and who could replace a folder."""
 
+import contextlib
 import os
 import socket
+from pathlib import Path
 
 import pytest
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils import listeners
@@ -105,3 +107,19 @@ def test_all_folders_above_are_looked_at():
 )
 def test_a_rule_that_guards_nothing_is_named(rules, open_ones):
     assert open_rules({"names": [], "access": rules}) == open_ones
+
+
+def test_a_port_that_a_program_has_chosen_is_known_until_it_is_closed():
+    units = listeners.unit_of(os.getpid())
+    lowest = int(Path(listeners.FREE_PORTS).read_text().split()[0])
+    with socket.socket() as listener, socket.create_server(("127.0.0.1", 0)) as any_port:
+        for port in range(lowest - 1, 1024, -1):
+            with contextlib.suppress(OSError):
+                listener.bind(("127.0.0.1", port))
+                break
+        listener.listen()
+        assert port in listeners.chosen(units)
+        # One of the kernel's choice is another one at each start.
+        assert any_port.getsockname()[1] not in listeners.chosen(units)
+        assert port not in listeners.chosen("tornado-other-worker@")
+    assert port not in listeners.chosen(units)
