@@ -101,6 +101,15 @@ def test_a_bad_release_is_refused_and_the_old_one_goes_on(serving, kind):
     assert '"release"' in serving.get()
 
 
+@pytest.mark.parametrize("main", ["server.py", "-m server"])
+def test_a_traceback_begins_with_the_programs_own_lines(serving, main):
+    serving.add("bad", "import nowhere\n", main=main)
+    assert not serving.ask(do="swap", release="bad")["ok"]
+    trace = serving.log.read_text().partition("Traceback")[2].partition("ModuleNotFoundError")[0]
+    assert trace.count("File ") == 1
+    assert 'server.py", line 1' in trace
+
+
 def test_a_swap_whose_client_hangs_up_is_called_off(serving):
     serving.add("two", PROGRAM)
     with serving.connect() as channel:

@@ -22,7 +22,6 @@ import errno
 import faulthandler
 import json
 import os
-import runpy
 import select
 import socket
 import struct
@@ -37,7 +36,6 @@ Packet = tuple[Message, Handed]
 
 LOOPBACK = "127.0.0.1"
 PR_SET_PDEATHSIG = 1  # prctl(2)
-COMMANDS = os.path.dirname(sys.executable)  # where the environment's are
 PORT_TIMEOUT = 10.0  # seconds that the keeper may take to answer for a further port
 
 
@@ -336,61 +334,6 @@ def close_port(server: Any) -> None:
         listener.shutdown(socket.SHUT_RDWR)
 
 
-def run_program(words: list[str]) -> None:
-    """Do what a shell would that has the environment's programs in its PATH, within this process."""
-    if words[0] == "-m":
-        sys.argv = words[1:]
-        sys.path[0] = os.getcwd()
-        runpy.run_module(words[1], run_name="__main__", alter_sys=True)
-        return
-    script = os.path.abspath(words[0])
-    if not os.path.isfile(script):
-        script = os.path.join(COMMANDS, words[0])
-        words = [script, *words[1:]]
-    sys.argv = words
-    sys.path[0] = os.path.dirname(script)
-    with open(script, "rb") as file:
-        # This file's own "from __future__" is not the program's.
-        code = compile(file.read(), script, "exec", dont_inherit=True)
-    # In the real __main__, so that what the program pickles can be found again.
-    module = sys.modules["__main__"]
-    module.__dict__.clear()
-    module.__dict__.update(__name__="__main__", __file__=script, __builtins__=__builtins__)
-    # As of any script; multiprocessing asks for the spec.
-    module.__dict__.update(__spec__=None, __package__=None, __doc__=None, __cached__=None)
-    exec(code, module.__dict__)
-
-
-def stay(real: Any) -> Any:
-    """In place of os.execv or os.execve: a command of the environment goes on in this process.
-
-    As ``jupyter server`` becomes jupyter-server. Another process would not have the runner.
-    """
-    process = os.getpid()
-
-    def become(path: Any, words: Any, *environment: Any) -> None:
-        path = os.fsdecode(path)
-        # What the program has forked becomes what it will.
-        if os.getpid() != process or os.path.dirname(path) != COMMANDS or not is_python(path):
-            real(path, words, *environment)
-        for one in environment:
-            os.environ.clear()
-            os.environ.update(one)
-        run_program([path, *words[1:]])
-        sys.exit(0)
-
-    return become
-
-
-def is_python(path: str) -> bool:
-    """Whether a command is a script for Python."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(2) == b"#!" and b"python" in file.read(512)
-    except OSError:
-        return False
-
-
 def inherited() -> list[socket.socket]:
     """What the keeper passed to this process: its channel and the listening socket, or nothing."""
     found = []
@@ -403,6 +346,7 @@ def inherited() -> list[socket.socket]:
 
 def main() -> None:
     """Run the program of this release until it ends."""
+    import tornado_app_program
     import tornado_app_uploads
 
     # Where it stood, into the journal: when the keeper has to end it (SIGABRT), or a C module crashes.
@@ -411,10 +355,10 @@ def main() -> None:
     asked = int(os.environ.pop("TORNADO_APP_LISTENS_ON", "0"))
     instance = Instance(int(sys.argv[1]), asked, listener, Channel(control))
     instance.install()
-    os.execv, os.execve = stay(os.execv), stay(os.execve)
+    tornado_app_program.install()
     tornado_app_uploads.install()
     try:
-        run_program(sys.argv[2:])
+        tornado_app_program.run(sys.argv[2:])
     except OSError as problem:
         if problem.errno != errno.EADDRINUSE or instance.accepting:
             raise
