@@ -93,9 +93,8 @@ def ignored(folder):
         return []
     prefix = os.path.relpath(folder, top)
     prefix = "" if prefix == "." else f"{prefix}/"
-    # From the top, and one path: in a folder that it ignores, git knows no answer.
-    words = ["ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory", "--"]
-    said = answer(top, "--literal-pathspecs", *words, prefix or ".")
+    # Of the whole checkout: asked for a folder below one that it ignores, git knows no answer.
+    said = answer(top, "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory")
     found = [os.fsdecode(one).rstrip("/") for one in said.split(b"\0") if one]
     if any(f"{prefix}/".startswith(f"{one}/") for one in found):
         return []

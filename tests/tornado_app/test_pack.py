@@ -8,6 +8,7 @@ import http.server
 import io
 import json
 import os
+import shutil
 import subprocess
 import tarfile
 import threading
@@ -405,6 +406,16 @@ def test_a_folder_that_git_ignores_as_a_whole_is_packed_as_it_is(pack, source, p
     plain = pack()["id"]
     ignoring(source.parent, *patterns)
     found = pack()
+    assert (found["id"], found["left_out"]) == (plain, "")
+
+
+def test_a_folder_below_one_that_git_ignores_is_packed_as_it_is(pack, source):
+    plain = pack()["id"]
+    ignoring(source.parent.parent, f"/{source.parent.name}/")
+    try:
+        found = pack()
+    finally:
+        shutil.rmtree(source.parent.parent / ".git")
     assert (found["id"], found["left_out"]) == (plain, "")
 
 
