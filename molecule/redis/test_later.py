@@ -254,9 +254,11 @@ def test_a_killed_run_is_finished_by_the_next(playbook, ask, host, kill_module, 
         assert ask("ping") == "PONG"
         # The next one has other values, and must not mistake that trial for its own.
         wanted["redis_server_memory_max"] = "17M"
+    # On a busy machine the kill may come so late that nothing is left to do.
+    late = moment != "on trial" and ask("ping", port=6380) == "PONG"
     code, _output, said = redis(playbook, **wanted)
     assert code == 0
-    assert "Redis got a restart." in said
+    assert late or "Redis got a restart." in said
     assert ask("xrange", "chat:kept", kept, kept, port=6380).splitlines()[0] == kept
     assert ask("ping", user="newcomer", password=newcomer["password"], port=6380) == "PONG"
     assert "changed=0" in redis(playbook, **wanted)[2]

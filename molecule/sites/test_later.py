@@ -145,7 +145,8 @@ def test_new_users_come_in_without_a_word_of_their_hashes(client, playbook, scen
     users = tmp_path / "users"
     users.write_text((scenario / "users").read_text().replace("alice", "bob"))
     sites = json.loads(changed(scenario))
-    sites["nginx_proxy_sites"][1]["access"] = [{"path": "/admin", "users_file": str(users)}]
+    [guarded] = [site for site in sites["nginx_proxy_sites"] if site["names"] == [GUARDED]]
+    guarded["access"] = [{"path": "/admin", "users_file": str(users)}]
     code, output = playbook(PUBLISH, "--diff", "-vv", "-e", json.dumps(sites))
     assert code == 0
     assert "$6$" not in output
