@@ -1,87 +1,20 @@
 """What a host's nginx shall have: the role's inputs as finished values, for its templates and tasks."""
 
-import itertools
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from .command_line import ROOT
+from .nginx_proxy_headers import CACHE_KEY, CACHE_OWN, HEADERS, HEARSAY, SAID, header, respelt
+from .nginx_proxy_locations import locations, rules, slug, spelt
 from .values import address
 
 CERTIFICATES = "/etc/nginx/certificates"
 DROP_IN = ROOT / "roles/nginx_proxy/files/etc/systemd/system/nginx.service.d/tornadoes.conf"
 LEAST_FILES = 524288  # that nginx may have open, whatever the workers' connections
 TWO_YEARS = "max-age=63072000"
-# What a site sends unless it says otherwise: no guessing of types, no frames on other sites, no
-# full address to other sites.
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "SAMEORIGIN",
-    "Referrer-Policy": "strict-origin-when-cross-origin",
-}
-# What nginx says to the app of its client and of the request's body.
-SAID = (
-    "X-Real-IP X-Scheme X-Request-ID X-Forwarded-For X-Forwarded-Proto X-Forwarded-Host X-Forwarded-Port"
-    " X-Forwarded-Server Content-Length Transfer-Encoding"
-)
-# What clients may say of themselves and some programs believe, besides the names that Tornado looks at.
-HEARSAY = (
-    "X-Forwarded-Prefix X-Forwarded-Path X-Forwarded-Scheme X-Forwarded-Ssl X-Forwarded-Protocol X-Url-Scheme"
-    " X-Original-Host X-Original-URL X-Rewrite-URL X-Host X-Client-IP X-Cluster-Client-IP Front-End-Https"
-)
-# Cached answers (a site's cache): what programs choose an answer by without saying so (Vary), and
-# what makes a request personal.
-CACHE_KEY = "Accept Accept-Encoding Accept-Language Origin X-Requested-With HX-Request X-PJAX Turbo-Frame"
-CACHE_OWN = (
-    "Authorization Proxy-Authorization X-Api-Key X-Auth-Token X-Access-Token X-Xsrftoken X-Csrftoken X-Csrf-Token"
-    " Content-Type X-HTTP-Method-Override X-HTTP-Method X-Method-Override"
-)
-# Where programs have their folders, and where a release has links to such.
-WRITTEN = re.compile("/var/(lib|cache)/|/srv/[^/]+/(current|releases)/")
-EVERYBODY = {"0.0.0.0/0", "::/0"}
 ON_THIS_HOST = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\]):")
-
-
-@dataclass
-class Header:
-    """A header. variable: what nginx's variables for it end with."""
-
-    name: str
-    variable: str
-    value: str = ""
-
-
-@dataclass
-class Rule:
-    """Who may come in below a path. users: file of the configuration with hashed passwords."""
-
-    path: str
-    allow: list = field(default_factory=list)
-    users_file: str = ""
-    users: str = ""
-
-    @property
-    def guards(self):
-        """Whether there are clients that it refuses."""
-        return bool(self.users_file or (self.allow and not EVERYBODY & set(self.allow)))
-
-
-@dataclass
-class Location:
-    """A location of nginx.
-
-    match: how nginx finds it. alias: where its files are; empty for the app's. written: the folder of files
-    that a program writes, in which a link may be anything.
-    """
-
-    match: str
-    path: str
-    alias: str = ""
-    expires: str = "$tornadoes_expires"
-    rule: Rule | None = None
-    cached: bool = False
-    written: str = ""
 
 
 @dataclass
@@ -113,100 +46,6 @@ class Site:
     snippet: str
     certificate: str
     named: list
-
-
-def slug(name):
-    """The name of a site's files. A host name holds no underscore, so these names don't collide."""
-    return re.sub("[*:]", "_", name)
-
-
-def header(name, value=""):
-    """A header by its name."""
-    return Header(name, name.lower().replace("-", "_"), value)
-
-
-def respelt(names):
-    """Headers' names as they are spelt with underscores, in all places or in some."""
-    found = []
-    for name in names.split():
-        first, *others = name.split("-")
-        for marks in itertools.product("-_", repeat=len(others)):
-            if "_" in marks:
-                found.append(first + "".join(map("".join, zip(marks, others, strict=True))))
-    return found
-
-
-def spelt(path):
-    """A regular expression for a path as plainly as clients may spell it, without a slash at its end.
-
-    Letters, digits and what never needs it are not to be encoded; all else may be.
-    """
-    found = ""
-    for character in path.rstrip("/"):
-        plain = re.escape(character)
-        encoded = "".join(f"%{byte:02x}" for byte in character.encode())
-        found += plain if re.match("[A-Za-z0-9/._-]", character) else f"(?:{plain}|(?i:{encoded}))"
-    return found
-
-
-def below(path):
-    """A path as the start of all that is below it."""
-    return path.rstrip("/") + "/"
-
-
-def nearest(path, entries):
-    """The path among these, path to anything, that contains this one most closely, with what it leads to."""
-    found = [one for one in entries if below(path).startswith(below(one))]
-    return max(found, key=lambda one: len(below(one)), default=None)
-
-
-def rules(site):
-    """The rules of a site's access. It may have no name: that is refused elsewhere."""
-    name = slug("".join(site["names"][:1]))
-    return [
-        Rule(
-            one["path"],
-            list(one.get("allow", [])),
-            one.get("users_file", ""),
-            f"users/{name}-{number}" if one.get("users_file") else "",
-        )
-        for number, one in enumerate(site["access"])
-    ]
-
-
-def open_rules(site):
-    """Paths of the rules that let everybody in without being an exception from another rule."""
-    found = rules(site)
-    guarding = [rule.path for rule in found if rule.guards]
-    return [rule.path for rule in found if not rule.guards and nearest(rule.path, guarding) is None]
-
-
-def locations(site):
-    """Locations of a site, the app's own one last."""
-    by_path = {rule.path: rule for rule in reversed(rules(site))}
-    static = {one["url"]: one["path"] for one in reversed(site["static"])}
-    found = []
-    if site["favicon"]:
-        found.append(Location("= /favicon.ico", "/favicon.ico", site["favicon"], "1d"))
-    for one in site["static"]:
-        # Both end in a slash, or "../" behind the URL would reach the folder above.
-        found.append(Location(f"^~ {one['url']}", one["url"], below(one["path"])))
-    for path in [below(path) for path in [rule["path"] for rule in site["access"]] + site["cache"]]:
-        files = nearest(path, static)
-        inside = below(static[files]) + path[len(files) :] if files else ""
-        if path != "/":
-            # What is at the path itself, without the slash: a file, or the app's.
-            found.append(Location(f"= {path[:-1]}", path, inside[:-1] if path != files else ""))
-            found.append(Location(f"^~ {path}", path, inside))
-    found.append(Location("/", "/"))
-    for one in found:
-        one.rule = by_path.get(nearest(one.path, by_path))
-        files = nearest(one.path, static) if one.alias else None
-        if files and WRITTEN.match(static[files]):
-            one.written = below(static[files])
-        one.cached = any(below(one.path).startswith(below(path)) for path in site["cache"])
-    # Once each, the first: a path may be guarded, cached and on disk.
-    return list({one.match: one for one in reversed(found)}.values())[::-1]
 
 
 def server_name(names):

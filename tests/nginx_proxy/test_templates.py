@@ -15,7 +15,7 @@ from ansible_collections.tornadoes.tornadoes.plugins.action.nginx_proxy_configur
     configuration,
     host_of,
 )
-from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils.nginx_proxy_description import (
+from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils.nginx_proxy_locations import (
     locations,
     spelt,
 )

@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils import listeners
 from ansible_collections.tornadoes.tornadoes.plugins.modules.look import what
 from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils import tornado_app
-from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils.nginx_proxy_description import open_rules
+from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils.nginx_proxy_locations import open_rules
 
 
 @pytest.mark.parametrize(
