@@ -7,10 +7,10 @@ module C(look) is asked in one call for all roles. It changes nothing.
 
 import os
 import re
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 
-import yaml
 from ansible import context
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -19,7 +19,7 @@ from ansible.template import Templar
 from ansible.utils.vars import load_extra_vars
 
 from ..plugin_utils.command_line import COLLECTION, ROOT, own_playbooks
-from ..plugin_utils.controller import folders, located, looked, text_of
+from ..plugin_utils.controller import folders, located, looked, options, text_of
 from ..plugin_utils.names import Names, Unreadable, check, reason, strays, wanted
 from ..plugin_utils.values import listed
 
@@ -37,12 +37,9 @@ class Run:
     """
 
     def __init__(self, role_path, loader, variables, playbook=None):
-        spec = yaml.safe_load((role_path / "meta/argument_specs.yml").read_text())
-        entries = {name: entry["options"] for name, entry in spec["argument_specs"].items()}
+        entries = options(role_path)
         self.options = entries.pop("variables") | entries.pop(f"playbook_{playbook}", {})
-        told = [
-            (other.removeprefix("playbook_"), name) for other, options in entries.items() for name in options
-        ]
+        told = [(other.removeprefix("playbook_"), name) for other in entries for name in entries[other]]
         self.elsewhere = {name: other for other, name in told}
         self.role, self.loader = role_path.name, loader
         self.defaults = self.file_of(role_path, "defaults")
@@ -107,8 +104,12 @@ class Run:
             if problems:
                 self.refused[name] = problems
 
+    @cached_property
     def inputs(self):
-        """The role's inputs; None where an entry of the wrong type leaves nothing to look at."""
+        """The role's inputs; None where an entry of the wrong type leaves nothing to look at.
+
+        Read once, after types(), which says for which names the defaults stand in.
+        """
         if "tornado_app_apps" in self.refused:
             return None
         module = import_module(f"ansible_collections.{COLLECTION}.plugins.plugin_utils.{self.role}")
@@ -116,13 +117,11 @@ class Run:
 
     def description(self):
         """What the host shall have by the role's inputs; empty for a role that does not say."""
-        inputs = self.inputs()
-        return inputs.description() if hasattr(inputs, "description") else {}
+        return self.inputs.description() if hasattr(self.inputs, "description") else {}
 
     def warnings(self):
         """What is allowed by the role's inputs and should not stay."""
-        inputs = self.inputs()
-        return inputs.warnings() if hasattr(inputs, "warnings") else []
+        return self.inputs.warnings() if hasattr(self.inputs, "warnings") else []
 
     def unproven(self):
         """The name of a host's system that the roles are not proven on; "" of one that they are."""
@@ -234,7 +233,7 @@ class ActionModule(ActionBase):
         refusals: those of before. Where there are any, a host that can't be reached is no news.
         roles: gets what the host has for each role.
         """
-        inputs = {run.role: one for run in runs for one in [run.inputs()] if one}
+        inputs = {run.role: run.inputs for run in runs if run.inputs}
         found = [*runs[0].system(), *(sentence for one in inputs.values() for sentence in one.refusals())]
         found += shared({role: one.listens() for role, one in inputs.items()}, runs[0].host)
         try:

@@ -1,9 +1,9 @@
 """Give the module the users with hashes in the place of their passwords, which never leave the controller."""
 
-import yaml
 from ansible.plugins.action import ActionBase
 
 from ..plugin_utils.command_line import COLLECTION, ROOT
+from ..plugin_utils.controller import options
 from ..plugin_utils.redis_server import users
 
 
@@ -13,8 +13,7 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         """Ansible calls this, in a process of its own for each task."""
         result = super().run(tmp, task_vars)
-        spec = yaml.safe_load((ROOT / "roles/redis_server/meta/argument_specs.yml").read_text())
-        found = users(spec["argument_specs"]["variables"]["options"], self._task.args["users"])
+        found = users(options(ROOT / "roles/redis_server")["variables"], self._task.args["users"])
         words = {**self._task.args, "users": [one.for_host() for one in found]}
         name = f"{COLLECTION}.redis_server_configuration"
         return {**result, **self._execute_module(module_name=name, module_args=words, task_vars=task_vars)}

@@ -9,7 +9,6 @@ import functools
 import re
 from pathlib import Path
 
-import yaml
 from ansible import context
 from ansible._internal._templating._engine import TemplateContext
 from ansible.errors import AnsibleFilterError
@@ -17,6 +16,7 @@ from ansible.inventory.manager import InventoryManager
 from ansible.vars.manager import VariableManager
 
 from ..plugin_utils.command_line import ROOT, own_playbooks
+from ..plugin_utils.controller import options
 
 GROUPS = ("tornado_app", "nginx_proxy", "redis_server")
 # The verbs that are about one group: run alone, they have nothing to do without it.
@@ -118,10 +118,9 @@ def inventory_variables():
 def refused_variable(groups):
     """Why a variable that a host has can't be meant so: it is for a group that has no host."""
     for group in [name for name in GROUPS if not groups.get(name)]:
-        spec = yaml.safe_load((ROOT / f"roles/{group}/meta/argument_specs.yml").read_text())
-        options = spec["argument_specs"]["variables"]["options"]
+        known = options(ROOT / "roles" / group)["variables"]
         for variables in inventory_variables().values():
-            for name in sorted(set(options) & set(variables)):
+            for name in sorted(set(known) & set(variables)):
                 others = [value for key, value in variables.items() if key not in (*MAGIC, name)]
                 # The ports of an app that runs elsewhere may stand in a site's upstreams.
                 if not re.search(rf"\b{name}\b", str(others)):

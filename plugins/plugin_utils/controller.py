@@ -1,12 +1,20 @@
-"""Files of the controller, and where the relative paths of variables lead."""
+"""Files of the controller, what the roles take, and where the relative paths of variables lead."""
 
 import os
 
 from ansible.errors import AnsibleError
+from ansible.module_utils.common.yaml import yaml_load
 from ansible.plugins.loader import lookup_loader
 from ansible.template import Templar
 
 from .command_line import ROOT
+
+
+def options(role_path):
+    """Entry of a role's argument specs to its options, by name; C(variables) are those of the role itself."""
+    # Not yaml.safe_load: ten times slower, in each process that asks.
+    spec = yaml_load((role_path / "meta/argument_specs.yml").read_text())
+    return {name: entry["options"] for name, entry in spec["argument_specs"].items()}
 
 
 def folders(variables):
