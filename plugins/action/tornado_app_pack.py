@@ -1,7 +1,7 @@
 """Pack a release on the controller: what of it is secret never leaves this process.
 
 Something else stands for the secrets in the release's id; they themselves go to the host by
-tornado_app_secrets. What is packed lies in a folder of this run, next to Ansible's own. A
+tornado_app_release. What is packed lies in a folder of this run, next to Ansible's own. A
 killed run leaves its folder to the next one.
 """
 

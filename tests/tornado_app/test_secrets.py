@@ -64,7 +64,7 @@ class Run:
 
 @pytest.fixture
 def tasks(tmp_path):
-    """Pack a small program, wait for a file, write the secrets."""
+    """Pack a small program, wait for a file, install the release with its secrets."""
     source = tmp_path / "source"
     source.mkdir()
     (source / "server.py").write_text("print()\n")
@@ -84,15 +84,15 @@ def tasks(tmp_path):
         {"ansible.builtin.assert": {"that": ["there.stat.exists", "packed.refusal == ''"]}},
         {"ansible.builtin.command": {"argv": wait}},
         {
-            "tornadoes.tornadoes.tornado_app_secrets": {
-                "folder": str(tmp_path / "secrets"),
+            "tornadoes.tornadoes.tornado_app_release": {
+                "path": str(tmp_path / "release"),
                 "group": "root",
-                "secrets": {"cookie": SECRET},
+                "archive": "{{ packed.path }}",
+                "main": "server.py",
+                "secrets": "of_the_app",
             },
-            "no_log": True,
-            "register": "written",
+            "vars": {"of_the_app": {"cookie": SECRET}},
         },
-        {"ansible.builtin.assert": {"that": "written.refusal == ''"}},
     ]
 
 
@@ -109,9 +109,12 @@ def test_secrets_reach_the_host_and_no_file_of_the_controller(tmp_path, tasks):
     (tmp_path / "go").touch()
     run = Run(tmp_path, tasks)
     output = run.end()
-    assert (tmp_path / "secrets/cookie").read_text() == SECRET
-    assert (tmp_path / "secrets/cookie").stat().st_mode & 0o777 == 0o640
-    assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o750
+    release = tmp_path / "release"
+    assert (release / "server.py").stat().st_mode & 0o777 == 0o640
+    secrets = release / ".release/secrets"
+    assert (secrets / "cookie").read_text() == SECRET
+    assert (secrets / "cookie").stat().st_mode & 0o777 == 0o640
+    assert secrets.stat().st_mode & 0o777 == 0o750
     assert SECRET not in output
     found = list(run.written())
     assert found

@@ -13,7 +13,7 @@ from port import Port
 from ports import free_port
 
 UTILS = "ansible_collections.tornadoes.tornadoes.plugins"
-MAIN = import_module(f"{UTILS}.modules.tornado_app_main")
+STARTABLE = import_module(f"{UTILS}.module_utils.startable")
 COMMAND = import_module(f"{UTILS}.plugin_utils.command")
 # Says how it was started; listens where PORT says, or its --port.
 PROGRAM = """
@@ -165,11 +165,11 @@ def test_what_is_neither_in_the_source_nor_in_the_environment_is_missing(tmp_pat
     (release / "server.py").touch()
     shutil.copy("/bin/true", environment / "bin/binary")
     for words in ("server.py", "pages x", "-m pages", "-m server", "-m http.server"):
-        assert MAIN.missing(str(release), words.split()) == "", words
-    assert "there is pages" in MAIN.missing(str(release), ["page"])
+        assert STARTABLE.missing(str(release), words.split()) == "", words
+    assert "there is pages" in STARTABLE.missing(str(release), ["page"])
     for words in ("nothing", "binary", "-m nothing", "-m pages.nothing"):
-        assert MAIN.missing(str(release), words.split()), words
+        assert STARTABLE.missing(str(release), words.split()), words
     # Where folders are that only Python knows, it is left to Python.
     [packages] = environment.glob("lib/python3*/site-packages")
     (packages / "__editable__.pth").touch()
-    assert MAIN.missing(str(release), ["-m", "nothing"]) == ""
+    assert STARTABLE.missing(str(release), ["-m", "nothing"]) == ""

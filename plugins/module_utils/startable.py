@@ -1,34 +1,12 @@
-#!/usr/bin/python
-"""Look whether what a release is started by is there: in its source, or in its environment."""
+"""Whether what starts a release is there: a script in it, a command of its environment, a module in either.
 
-DOCUMENTATION = r"""
----
-module: tornado_app_main
-short_description: Look whether the program of a release is there
-description:
-  - A script is looked for in the release, a command in its environment, a module in both.
-  - Nothing of them runs.
-author: The Tornadoes authors (!UNKNOWN)
-options:
-  path: {type: path, required: true, description: "The release, with its environment."}
-  main: {type: str, required: true, description: "The value of C(tornado_app_main)."}
-"""
-
-EXAMPLES = r"""
-- name: Look whether the program is there
-  tornadoes.tornadoes.tornado_app_main:
-    path: /srv/chat/releases/0123456789ab.partial
-    main: bokeh serve page
+Nothing of them runs. Standard library only.
 """
 
 import difflib
 import glob
-import json
 import os
-import shlex
 import sysconfig
-
-from ansible.module_utils.basic import AnsibleModule
 
 # Of pip and setuptools themselves. Any other may name folders that only Python finds.
 USUAL_PTH = {"distutils-precedence.pth"}
@@ -66,28 +44,3 @@ def missing(release, words):
         return ""
     there = "".join(f" (there is {name})" for name in difflib.get_close_matches(first, names, n=1))
     return f"neither is {first} a file of the source, nor do the requirements install such a program{there}"
-
-
-def main():
-    """Ansible calls this."""
-    module = AnsibleModule(
-        argument_spec={
-            "path": {"type": "path", "required": True},
-            "main": {"type": "str", "required": True},
-        },
-        supports_check_mode=True,
-    )
-    if module.check_mode:
-        module.exit_json(changed=False)
-    with open(f"{module.params['path']}/.release/settings.json", encoding="utf-8") as file:
-        words = shlex.split(json.load(file)["main"])
-    if why := missing(module.params["path"], words):
-        module.fail_json(
-            msg=f"tornado_app_main: '{module.params['main']}' can't be started, {why}. Give a script of the"
-            " source, -m and a module, or a command that the requirements install."
-        )
-    module.exit_json(changed=False)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,43 +1,16 @@
-#!/usr/bin/python
-"""Compile the code of a release, which the app itself may not do."""
+"""Compile the code of a release, which the app itself may not do.
 
-DOCUMENTATION = r"""
----
-module: tornado_app_compile
-short_description: Compile the code of a release
-description:
-  - The compiler runs as an account without rights, in a unit that may nothing, see
-    M(tornadoes.tornadoes.tornado_app_environment). It gets the files and gives back what it makes of them.
-  - A file that can't be compiled is no error. What the app imports shows at its start.
-author: The Tornadoes authors (!UNKNOWN)
-options:
-  name: {type: str, required: true, description: "The app's name."}
-  path: {type: path, required: true, description: "The release."}
-  program: {type: str, required: true, description: "Text of files/build/compile.py."}
+The compiler runs as an account without rights, in a unit that may do nothing, see unprivileged.py. It gets
+the files and gives back what it makes of them. Standard library only.
 """
 
-EXAMPLES = r"""
-- name: Compile the code of a release
-  tornadoes.tornadoes.tornado_app_compile:
-    name: chat
-    path: /srv/chat/releases/0123456789ab.partial
-    program: "{{ lookup('file', 'build/compile.py') }}"
-"""
-
-RETURN = r"""
-log: {type: list, elements: str, returned: success, description: "What the compiler complained of."}
-"""
-
-import grp
 import os
 import subprocess
 import tarfile
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ..module_utils.refusal import Refusal
-from ..module_utils.text import printable
-from ..module_utils.unprivileged import run
+from .refusal import Refusal
+from .text import printable
+from .unprivileged import run
 
 TIMEOUT = 600  # seconds
 SHOWN = 20  # of the last lines
@@ -70,20 +43,14 @@ def install(path, data, tag, group):
         os.fchmod(file.fileno(), 0o640)
 
 
-def main():
-    """Ansible calls this."""
-    text = {"type": "str", "required": True}
-    module = AnsibleModule(
-        argument_spec={"name": text, "path": {"type": "path", "required": True}, "program": text},
-        supports_check_mode=True,
-    )
-    params = module.params
-    if module.check_mode:
-        module.exit_json(changed=True, log=[])
-    group = grp.getgrnam(f"tornado-{params['name']}").gr_gid
+def compile_code(release, unit, program, group):
+    """Compile what can be; the compiler's last lines. What the app imports shows at its start.
+
+    unit: the name of the compiler's. program: its text. group: number of the one that may read the result.
+    """
     words = ["/usr/bin/python3", "-I", "-c", "import sys; print(sys.implementation.cache_tag)"]
     tag = subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
-    files = find(params["path"])
+    files = find(release)
 
     def feed(stdin):
         with tarfile.open(fileobj=stdin, mode="w|") as packed:
@@ -102,12 +69,7 @@ def main():
 
     closed = ["PrivateNetwork=yes", "RestrictAddressFamilies=AF_UNIX", "MemoryDenyWriteExecute=yes"]
     try:
-        unit = f"tornado-{params['name']}_compile"
-        _code, log = run(unit, params["program"], feed, TIMEOUT, *closed, take=take)
+        _code, log = run(unit, program, feed, TIMEOUT, *closed, take=take)
     except (Refusal, OSError) as problem:
         log = [str(problem)]
-    module.exit_json(changed=True, log=[printable(line) for line in log[-SHOWN:]])
-
-
-if __name__ == "__main__":
-    main()
+    return [printable(line) for line in log[-SHOWN:]]

@@ -1,0 +1,122 @@
+#!/usr/bin/python
+"""Put a packed release on a host: unpack it, look for its program, compile it."""
+
+DOCUMENTATION = r"""
+---
+module: tornado_app_release
+short_description: Put a packed release on a host
+author: The Tornadoes authors (!UNKNOWN)
+description:
+  - Works below the release's name with C(.partial) at its end, until the release is complete. What is there
+    under that name, as a killed run leaves it, is removed first.
+  - What C(tornado_app_main) names has to be there, a script in the release, a command in its environment, a
+    module in either. Nothing of them runs.
+  - The compiler runs as an account without rights, in a unit that may do nothing. A file that can't be
+    compiled is no error, since what the app imports shows at its start.
+options:
+  path: {type: path, required: true, description: "The release."}
+  group: {type: str, required: true, description: "Who may read it besides root."}
+  archive:
+    type: path
+    default: ""
+    description: The packed release, on the controller. Without it, a call before has unpacked it.
+  complete:
+    type: bool
+    default: true
+    description: Whether the environment is there, so that the release can be completed and get its name.
+  main: {type: str, default: "", description: "The value of C(tornado_app_main)."}
+  program: {type: str, default: "", description: "Text of the compiler, which the action gives."}
+  secrets:
+    type: str
+    default: ""
+    description: >-
+      Name of the variable that has the release's secrets. They go through a pipe alone, since files and
+      arguments of modules can touch the controller's disk.
+"""
+
+EXAMPLES = r"""
+- name: Put a release on the host
+  tornadoes.tornadoes.tornado_app_release:
+    path: /srv/chat/releases/0123456789ab
+    group: tornado-chat
+    archive: /tmp/release.tar.gz
+    main: server.py
+    secrets: tornado_app_secrets
+"""
+
+RETURN = r"""
+log: {type: list, elements: str, returned: success, description: "What the compiler complained of."}
+"""
+
+import grp
+import json
+import os
+import shlex
+import shutil
+import subprocess
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.compiled import compile_code
+from ..module_utils.refusal import Refusal
+from ..module_utils.startable import missing
+
+SHOWN = 3  # of the last lines of tar
+
+
+def unpack(archive, partial, group):
+    """Unpack what was packed, anew."""
+    shutil.rmtree(partial, ignore_errors=True)
+    os.mkdir(partial)
+    os.chown(partial, 0, group)
+    # The web server goes through it, to the static files.
+    os.chmod(partial, 0o751)
+    words = ["tar", "--extract", "--gzip", f"--file={archive}", f"--directory={partial}"]
+    done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode:
+        raise Refusal(f"it can't be unpacked: {' / '.join(done.stderr.splitlines()[-SHOWN:])}")
+
+
+def look_for(main, partial):
+    """Refuse a release whose program is not there."""
+    with open(f"{partial}/.release/settings.json", encoding="utf-8") as file:
+        words = shlex.split(json.load(file)["main"])
+    if why := missing(partial, words):
+        raise Refusal(
+            f"tornado_app_main: '{main}' can't be started, {why}. Give a script of the source, -m and a"
+            " module, or a command that the requirements install."
+        )
+
+
+def main():
+    """Ansible calls this."""
+    text = {"type": "str", "default": ""}
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "group": {"type": "str", "required": True},
+            "archive": {"type": "path", "default": ""},
+            "complete": {"type": "bool", "default": True},
+            "main": text,
+            "program": text,
+            "secrets": text,
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    if module.check_mode:
+        module.exit_json(changed=True, log=[])
+    partial, group, log = f"{given['path']}.partial", grp.getgrnam(given["group"]).gr_gid, []
+    try:
+        if given["archive"]:
+            unpack(given["archive"], partial, group)
+        if given["complete"]:
+            look_for(given["main"], partial)
+            log = compile_code(partial, f"{given['group']}_compile", given["program"], group)
+    except (Refusal, OSError) as problem:
+        module.fail_json(msg=str(problem))
+    module.exit_json(changed=True, log=log)
+
+
+if __name__ == "__main__":
+    main()
