@@ -111,18 +111,27 @@ def from_git(name, url, commit, folder=""):
     return f"{name} @ git+{url.removeprefix('git+')}@{commit}{place}"
 
 
-def uv_edges(listed):
-    """Edges of uv.lock."""
+def uv_edges(listed, chosen):
+    """Edges of uv.lock. chosen: extras and groups as its markers name them, where some exclude each other."""
+
+    def constant(found):
+        return CONSTANTS[(found[3] in chosen) == (found[1] == "==")]
+
     for one in listed:
-        if "extra ==" in one.get("marker", ""):
-            raise Refusal("has extras or groups that exclude each other, which pip knows nothing of")
+        marker = re.sub(r"extra\s*([!=]=)\s*(['\"])([^'\"]*)\2", constant, one.get("marker", ""))
         extras = tuple(map(canonicalize_name, one.get("extra", [])))
-        yield Edge(one["name"], one.get("marker", ""), extras, one.get("version", ""))
+        yield Edge(one["name"], marker, extras, one.get("version", ""))
 
 
 def uv(data, extras, groups):
     """What uv.lock has for a project with these extras and groups."""
     packages, roots = [], []
+    own = next((one["name"] for one in data.get("package", []) if "." in one.get("source", {}).values()), "")
+    chosen = {
+        f"{kind}-{len(own)}-{own}-{name}"
+        for kind, names in (("extra", extras), ("group", groups))
+        for name in names
+    }
     for one in data.get("package", []):
         source, files = one.get("source", {}), [*one.get("wheels", []), *filter(None, [one.get("sdist")])]
         optional = {
@@ -137,7 +146,7 @@ def uv(data, extras, groups):
                 canonicalize_name(name): deps for name, deps in one.get("dev-dependencies", {}).items()
             }
             wanted += [development.get(name, []) for name in groups]
-            roots = [edge for listed in wanted for edge in uv_edges(listed)]
+            roots = [edge for listed in wanted for edge in uv_edges(listed, chosen)]
             continue
         direct = f"./{path}" if path and "virtual" not in source else ""
         if "git" in source:
@@ -146,7 +155,8 @@ def uv(data, extras, groups):
         elif "url" in source:
             direct = f"{one['name']} @ {source['url']}"
         edges = {
-            name: list(uv_edges(deps)) for name, deps in {"": one.get("dependencies", []), **optional}.items()
+            name: list(uv_edges(deps, chosen))
+            for name, deps in {"": one.get("dependencies", []), **optional}.items()
         }
         hashes = [] if path or "git" in source else [file["hash"] for file in files if "hash" in file]
         packages.append(Package(one["name"], one.get("version", ""), hashes, direct, edges))

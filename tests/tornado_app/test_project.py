@@ -5,6 +5,7 @@ import subprocess
 import pytest
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils.refusal import Refusal
 from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils import project
+from packaging.requirements import Requirement
 
 PYPROJECT = """
 [project]
@@ -178,6 +179,52 @@ def test_uv_lock_is_held_to_with_its_digests(plan):
         ["--no-deps", "--requirement=.release/project.txt"],
     ]
     assert plan(pyproject=PYPROJECT, uv=UV, offline=True).first[0] == "tornado==6.6.1"
+
+
+@pytest.mark.parametrize(("extras", "version"), [([], "3"), (["new"], "3"), (["old"], "2")])
+def test_extras_that_exclude_each_other_have_a_version_each(plan, extras, version):
+    pyproject = """
+        [project]
+        name = "Chat"
+        version = "1"
+        dependencies = ["jinja2"]
+        [project.optional-dependencies]
+        old = ["markupsafe==2"]
+        new = ["markupsafe==3"]
+    """
+    # As uv writes them: which extra of which package, with the length of its name.
+    uv = """
+        [[package]]
+        name = "chat"
+        source = { virtual = "." }
+        dependencies = [{ name = "jinja2" }]
+        [package.optional-dependencies]
+        old = [{ name = "markupsafe", version = "2" }]
+        new = [{ name = "markupsafe", version = "3" }]
+        [[package]]
+        name = "jinja2"
+        version = "3"
+        source = { registry = "https://index.example.org/simple" }
+        wheels = [{ hash = "sha256:00" }]
+        dependencies = [
+            { name = "markupsafe", version = "2", marker = "extra == 'extra-4-chat-old'" },
+            { name = "markupsafe", version = "3", marker = "extra != 'extra-4-chat-old'" },
+        ]
+        [[package]]
+        name = "markupsafe"
+        version = "2"
+        source = { registry = "https://index.example.org/simple" }
+        wheels = [{ hash = "sha256:02" }]
+        [[package]]
+        name = "markupsafe"
+        version = "3"
+        source = { registry = "https://index.example.org/simple" }
+        wheels = [{ hash = "sha256:03" }]
+    """
+    needs = [line.partition(" --hash=")[0] for line in plan(*extras, pyproject=pyproject, uv=uv).first]
+    markers = {str(need): not need.marker or need.marker.evaluate() for need in map(Requirement, needs)}
+    there = {text.partition(";")[0].strip() for text, needed in markers.items() if needed}
+    assert there == {"jinja2==3", f"markupsafe=={version}"}
 
 
 def test_what_uv_lock_has_from_elsewhere_comes_with_the_project(plan):
