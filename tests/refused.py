@@ -55,6 +55,41 @@ REFUSED = {
         {"tornado_app_main": "-m"},
         "tornado_app_main: '-m' can't be started.",
     ),
+    "a worker's name that is no unit's": (
+        {"tornado_app_workers": [{"name": "my mail", "command": "x"}, {"name": "build", "command": "x"}]},
+        "tornado_app_workers: 'my mail' can't name a unit. Take up to 24 lowercase letters, digits",
+    ),
+    "a worker and a timer of one name": (
+        {
+            "tornado_app_workers": [{"name": "mail", "command": "x"}],
+            "tornado_app_timers": [{"name": "mail", "command": "x", "calendar": "daily"}],
+        },
+        "tornado_app_workers, tornado_app_timers: mail is given twice. Each worker and each timer has",
+    ),
+    "a worker that can't be started": (
+        {"tornado_app_workers": [{"name": "mail", "command": "../tasks.py"}]},
+        "tornado_app_workers: mail: '../tasks.py' can't be started. Give a script of the source (clean.py)",
+    ),
+    "no worker at all": (
+        {"tornado_app_workers": [{"name": "mail", "command": "-m tasks", "count": 0}]},
+        "tornado_app_workers: mail: count 0 or stop_timeout 30 is too little. Give at least 1 of each",
+    ),
+    "a timer without a calendar": (
+        {"tornado_app_timers": [{"name": "cleanup", "command": "-m tasks"}]},
+        "tornado_app_timers[0]: calendar is missing. Give text there.",
+    ),
+    "a calendar that would break out of its unit": (
+        {"tornado_app_timers": [{"name": "cleanup", "command": "-m tasks", "calendar": "daily %n"}]},
+        "tornado_app_timers: cleanup: calendar 'daily %n' is invalid. Write it as systemd does",
+    ),
+    "a time that systemd does not know": (
+        {"tornado_app_timers": [{"name": "cleanup", "command": "-m tasks", "calendar": "nightly"}]},
+        "tornado_app_timers: cleanup: calendar 'nightly' is no time that systemd knows on ",
+    ),
+    "a time that never comes, that systemd does not know": (
+        {"tornado_app_timers": [{"name": "cleanup", "command": "-m tasks", "calendar": "2001-01-01"}]},
+        "tornado_app_timers: cleanup: calendar '2001-01-01' never comes on ",
+    ),
     "a port to listen on that is none": (
         {"tornado_app_listens_on": 70000},
         "tornado_app_listens_on: 70000 is no port. Give the one that the program asks for",

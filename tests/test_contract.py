@@ -107,6 +107,8 @@ def test_what_is_done_for_an_app_is_done_where_it_is_the_only_one_of_a_list(task
             "The limits (`nginx_proxy_limits`); a normal visitor notices none of them:",
         ),
         ("redis_server", "redis_server_users", "A user:"),
+        ("tornado_app", "tornado_app_workers", "A worker:"),
+        ("tornado_app", "tornado_app_timers", "A timer:"),
     ],
 )
 def test_the_readme_names_every_key_and_its_default(role, variable, heading):

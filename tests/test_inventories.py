@@ -212,7 +212,12 @@ def test_one_role_alone_and_a_limit_are_taken(tmp_path, files, words):
     "verb", ["deploy", "publish", "redis", "check", "rollback", "maintenance", "purge", "prune"]
 )
 def test_a_verb_without_a_host_for_it_fails(tmp_path, verb):
-    groups = {"deploy": "nginx_proxy", "rollback": "nginx_proxy", "prune": "redis_server"}
+    groups = {
+        "deploy": "nginx_proxy",
+        "rollback": "nginx_proxy",
+        "prune": "redis_server",
+        "check": "redis_server",
+    }
     files = {"hosts.yml": f"{groups.get(verb, 'tornado_app')}: {{hosts: {{a: }}}}"}
     code, output = run(tmp_path, files, playbook=f"playbooks/{verb}.yml")
     assert code != 0

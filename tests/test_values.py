@@ -22,6 +22,7 @@ ON_THE_HOST = (
     "never was one",
     "that is a link",
     "that nobody has made",
+    "that systemd does not know",
 )
 SECRET = "S3CR3T"
 

@@ -21,14 +21,14 @@ from ..plugin_utils.controller import options
 GROUPS = ("tornado_app", "nginx_proxy", "redis_server")
 # The verbs that are about one group: run alone, they have nothing to do without it.
 ALONE = {
-    "deploy": "tornado_app",
-    "rollback": "tornado_app",
-    "prune": "tornado_app",
-    "publish": "nginx_proxy",
-    "maintenance": "nginx_proxy",
-    "purge": "nginx_proxy",
-    "check": "nginx_proxy",
-    "redis": "redis_server",
+    "deploy": ("tornado_app",),
+    "rollback": ("tornado_app",),
+    "prune": ("tornado_app",),
+    "publish": ("nginx_proxy",),
+    "maintenance": ("nginx_proxy",),
+    "purge": ("nginx_proxy",),
+    "check": ("tornado_app", "nginx_proxy"),
+    "redis": ("redis_server",),
 }
 MAGIC = ("hostvars", "groups", "vars", "ansible_facts")
 FILES = ("", ".yml", ".yaml", ".json")
@@ -170,7 +170,7 @@ def refused_nothing(groups):
         return f"{sources}: there is no host in it. Give -i a file or folder that has some."
     wanted = GROUPS
     for playbook in own_playbooks():
-        wanted = [ALONE[playbook.stem]] if playbook.stem in ALONE else GROUPS
+        wanted = ALONE.get(playbook.stem, GROUPS)
     if not any(groups.get(name) for name in wanted):
         others = ", ".join(sorted(set(groups) - {"all", "ungrouped"})) or "none"
         example = f"{wanted[0]}: {{hosts: {{{groups['all'][0]}: }}}}"

@@ -13,17 +13,25 @@ import json
 import os
 import pwd
 import re
+import signal
 import socket
 import stat
 import struct
 import subprocess
 import sys
+import time
 
 UNITS = "/etc/systemd/system"
+STAMPS = "/var/lib/systemd/timers"  # when a timer has last started its job
 PROPERTIES = (
     "Id,ActiveState,MainPID,NeedDaemonReload,NRestarts,FragmentPath,ActiveEnterTimestamp,UnitFileState,"
-    "Environment"
+    "Environment,Result,ExecMainCode,ExecMainStatus,ExecMainStartTimestamp,ExecMainExitTimestamp,InvocationID,"
+    "LastTriggerUSec,NextElapseUSecRealtime"
 )
+SIGNALLED = ("2", "3")  # ExecMainCode of a process that a signal has ended (CLD_KILLED, CLD_DUMPED)
+NO_JOBS = ("build", "compile")  # units of a run that are called as a timer's would be
+REMOVED = "removed"  # state of a timer that is no more, while its job runs
+UNWELL = 60  # seconds that a worker which has ended has to run again until it counts as well
 ANSWER_TIMEOUT = 5.0  # seconds that a keeper may take to report its status
 
 
@@ -89,14 +97,33 @@ def made_of(properties):
     return found[1] if found else ""
 
 
+def seconds(timestamp):
+    """A timestamp of systemd in seconds since 1970; 0 where it is empty."""
+    found = re.search(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(\.\d+)? UTC", timestamp)
+    if not found:
+        return 0
+    moment = datetime.datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S").replace(tzinfo=datetime.UTC)
+    return moment.timestamp() + float(found[2] or 0)
+
+
+def how_it_ended(properties):
+    """How a unit's process ended, in words."""
+    status = int(properties["ExecMainStatus"] or 0)
+    if properties["Result"] == "oom-kill":
+        return "was ended by the kernel, since its memory was used up"
+    if properties["Result"] == "timeout":
+        return "took too long and was ended"
+    if properties["ExecMainCode"] in SIGNALLED:
+        return f"was ended by {signal.Signals(status).name}"
+    return f"ended with {status}"
+
+
 def socket_outdated(properties):
     """Whether a socket that listens was opened by another unit file than the one of today."""
     path = properties["FragmentPath"]
     if properties["ActiveState"] != "active" or not os.path.exists(path):
         return False
-    found = re.search(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+) UTC", properties["ActiveEnterTimestamp"])
-    begun = datetime.datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=datetime.UTC)
-    return os.stat(path).st_mtime > begun.timestamp()
+    return os.stat(path).st_mtime > seconds(properties["ActiveEnterTimestamp"])
 
 
 def memory(pid):
@@ -139,6 +166,80 @@ def describe(name, port, service, listener):
         "draining": found.get("draining", []),
         "unheard": found.get("unheard", False),
     }
+
+
+def known_jobs(unit):
+    """Units of workers, timers and what these start, as known_ports() has those of ports."""
+    words = ["systemctl", "list-units", "--all", "--plain", "--no-legend", f"{unit}_*"]
+    text = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    names = [line.split()[0] for line in text.splitlines() if line.strip()]
+    names += [os.path.basename(path) for path in glob.glob(f"{UNITS}/*.wants/{unit}_*")]
+    own = {f"{unit}_{name}.service" for name in NO_JOBS}
+    # With a timer, its service: systemd knows that one only while it runs, or once it has failed.
+    names += [re.sub(r"timer$", "service", name) for name in names if name.endswith(".timer")]
+    return sorted({name for name in names if name.endswith((".service", ".timer"))} - own)
+
+
+def chosen(name, unit, properties):
+    """What root has written of a unit that runs: release, made_of; empty where it does not run."""
+    if properties["ActiveState"] in ("inactive", "failed"):
+        return {}
+    with contextlib.suppress(OSError, ValueError), open(f"/run/tornado-{name}/jobs/{unit}") as file:
+        return json.load(file)
+    return {}
+
+
+def describe_worker(name, unit, properties):
+    """What is known of one instance of a worker."""
+    found = chosen(name, unit, properties)
+    return {
+        "state": properties["ActiveState"],
+        "enabled": properties["UnitFileState"] == "enabled",
+        "release": found.get("release", ""),
+        "made_of": found.get("made_of", ""),
+        "outdated": found.get("made_of", "") != made_of(properties),
+        "pid": int(properties["MainPID"]),
+        "since": seconds(properties["ExecMainStartTimestamp"]),
+        "memory": memory(properties["MainPID"]),
+        "restarts": int(properties["NRestarts"] or 0),
+        "invocation": properties["InvocationID"],
+        "ended": how_it_ended(properties),
+    }
+
+
+def describe_timer(name, unit, timer, job):
+    """What is known of a timer and its job. timer: {} where it is removed and its job runs on."""
+    runs = job["ActiveState"] not in ("inactive", "failed")
+    return {
+        "state": timer.get("ActiveState", REMOVED),
+        "enabled": timer.get("UnitFileState") == "enabled",
+        "outdated": timer.get("NeedDaemonReload") == "yes",
+        "running": runs,
+        "release": chosen(name, f"{unit}.service", job).get("release", ""),
+        # systemd forgets the first at a boot; the second is the last change of the calendar as well.
+        "last": seconds(job["ExecMainStartTimestamp"]) or seconds(timer.get("LastTriggerUSec", "")),
+        "next": seconds(timer.get("NextElapseUSecRealtime", "")),
+        # systemd forgets it at a boot.
+        "ended": how_it_ended(job) if seconds(job["ExecMainExitTimestamp"]) and not runs else "",
+        "failed": job["ActiveState"] == "failed",
+    }
+
+
+def workers_and_timers(name, units):
+    """The workers by their instance (mail@1), and the timers by name. units: see show()."""
+    prefix = f"tornado-{name}_"
+    workers, timers = {}, {}
+    for unit, properties in units.items():
+        key, _dot, kind = unit.removeprefix(prefix).rpartition(".")
+        if not unit.startswith(prefix):
+            continue
+        if "@" in key:
+            workers[key] = describe_worker(name, unit, properties)
+        elif kind == "service":
+            timer = units.get(f"{prefix}{key}.timer", {})
+            if timer or properties["ActiveState"] not in ("inactive", "failed"):
+                timers[key] = describe_timer(name, f"{prefix}{key}", timer, properties)
+    return workers, timers
 
 
 def history(home):
@@ -223,7 +324,9 @@ def look(name):
     """All that the host has and runs of the app; for the keys see the module's RETURN."""
     home, unit = f"/srv/{name}", f"tornado-{name}"
     ports = known_ports(unit)
-    units = show([f"{unit}@{port}.{kind}" for port in ports for kind in ("service", "socket")])
+    ours = [f"{unit}@{port}.{kind}" for port in ports for kind in ("service", "socket")]
+    units = show(ours + known_jobs(unit))
+    workers, timers = workers_and_timers(name, units)
     link = f"{home}/current"
     current = os.path.basename(os.readlink(link)) if os.path.islink(link) else ""
     folders = glob.glob(f"{home}/venvs/*")
@@ -251,7 +354,33 @@ def look(name):
             port: describe(name, port, units[f"{unit}@{port}.service"], units[f"{unit}@{port}.socket"])
             for port in ports
         },
+        "workers": workers,
+        "timers": timers,
+        "job_files": job_files(unit),
     }
+
+
+def job_files(unit):
+    """What workers and timers have on the host besides what they share with the ports."""
+    return sorted([*glob.glob(f"{UNITS}/{unit}_*"), *glob.glob(f"{STAMPS}/stamp-{unit}_*.timer")])
+
+
+def troubles(status):
+    """A sentence for each worker and each timer that is not well."""
+    name = status["name"]
+    for key, one in status["workers"].items():
+        log = f"journalctl -u tornado-{name}_{key} tells why"
+        if one["state"] != "active":
+            how = f"{one['state']}; the last one {one['ended']}"
+            yield f"{name}: the worker {key} does not run ({how}); {log}."
+        elif one["restarts"] and time.time() - one["since"] < UNWELL:
+            yield f"{name}: the worker {key} has ended by itself ({one['restarts']} so far); {log}."
+    for key, one in status["timers"].items():
+        log = f"journalctl -u tornado-{name}_{key} tells why"
+        if one["failed"]:
+            yield f"{name}: the last run of the timer {key} {one['ended']} ({moment(one['last'])}); {log}."
+        if one["state"] not in ("active", REMOVED):
+            yield f"{name}: the timer {key} is {one['state']}, so that nothing starts its job."
 
 
 def moment(since):
@@ -267,6 +396,21 @@ def columns(rows):
     return [
         "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
+
+
+def job_table(status):
+    """Workers and timers as lines, after an empty one each; none where there are none."""
+    workers = [("worker", "release", "state", "pid", "since", "memory", "restarts")]
+    for key, one in status["workers"].items():
+        since, used = moment(one["since"]), f"{one['memory'] / 1e6:.0f} MB"
+        workers.append(
+            (key, one["release"] or "-", one["state"], str(one["pid"]), since, used, str(one["restarts"]))
+        )
+    timers = [("timer", "last", "result", "next")]
+    for key, one in status["timers"].items():
+        result = f"running {one['release']}" if one["running"] else one["ended"]
+        timers.append((key, moment(one["last"]), result or "-", moment(one["next"])))
+    return [line for rows in (workers, timers) if len(rows) > 1 for line in ("", *columns(rows))]
 
 
 def table(status):
@@ -299,6 +443,7 @@ def table(status):
         for old in one["draining"]:
             notes.append(f"port {port} drains {old['release']} (process {old['pid']})")
     lines = [f"{status['name']}: current release {status['current'] or 'none'}", *columns(rows), *notes]
+    lines += [*job_table(status), *troubles(status)]
     rows = [("release", "date", "who", "state", "source")]
     present = [one["id"] for one in status["releases"]]
     for entry in reversed(status["history"]):

@@ -1,4 +1,4 @@
-"""Whether what starts a release is there: a script in it, a command of its environment, a module in either.
+"""Whether what a release starts is there: a script in it, a command of its environment, a module in either.
 
 Nothing of them runs. Standard library only.
 """
@@ -6,6 +6,7 @@ Nothing of them runs. Standard library only.
 import difflib
 import glob
 import os
+import shlex
 import sysconfig
 
 # Of pip and setuptools themselves. Any other may name folders that only Python finds.
@@ -44,3 +45,24 @@ def missing(release, words):
         return ""
     there = "".join(f" (there is {name})" for name in difflib.get_close_matches(first, names, n=1))
     return f"neither is {first} a file of the source, nor do the requirements install such a program{there}"
+
+
+def started(settings, main):
+    """What a release starts: the label of a sentence about it, the command, and how it was written.
+
+    settings: the release's own. main: the value of C(tornado_app_main).
+    """
+    yield "tornado_app_main", settings["main"], main
+    for kind in ("workers", "timers"):
+        for one in settings.get(kind, []):
+            yield f"tornado_app_{kind}: {one['name']}", one["command"], one["command"]
+
+
+def refusals(release, settings, main):
+    """A sentence for each program that is not there; for the words see started()."""
+    for label, command, written in started(settings, main):
+        if why := missing(release, shlex.split(command)):
+            yield (
+                f"{label}: '{written}' can't be started, {why}. Give a script of the source, -m and a"
+                " module, or a command that the requirements install."
+            )

@@ -18,7 +18,8 @@ options:
       Name of a question to what it asks for, each of which may be left out: C(ports) (TCP ports),
       C(addresses) (that are meant, besides listeners on all of them; none is any), C(paths) and
       C(folders) (absolute paths), C(packages) (of Debian), C(groups) (of accounts), C(units)
-      (of systemd), C(apps) (of the role C(tornado_app)), and C(nginx) (whether nginx is asked for).
+      (of systemd), C(calendars) (when a timer is to start something), C(apps) (of the role C(tornado_app)),
+      and C(nginx) (whether nginx is asked for).
 """
 
 EXAMPLES = r"""
@@ -38,7 +39,8 @@ answers:
     C(mode) (permissions); C(folders) is folder to the names in it, none where there is none; C(missing)
     are the packages that are not installed; C(no_groups) the groups
     that there are none of; C(active) the units that are active, and enabled for the
-    next boot; C(instances) is app to the ports, as text, that have a unit which is loaded or enabled;
+    next boot; C(calendars) is expression to what is wrong with it; C(instances) is app to the ports, as text,
+    that have a unit which is loaded or enabled;
     C(sites) the names of the files of the sites that the role C(nginx_proxy) has made; C(settings) the lines
     that somebody has added to Debian's nginx.conf before the role came, and C(unmanaged) the files that it
     includes and the role has not made; and C(build) what nginx says of its version and build, empty where
@@ -127,6 +129,20 @@ def active(unit):
     return set(found) == {"ActiveState=active", "UnitFileState=enabled"}
 
 
+def calendar(text):
+    """What is wrong with the calendar of a timer, as the end of a sentence; "" where it is good."""
+    done = subprocess.run(
+        ["systemd-analyze", "calendar", "--", text],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "LC_ALL": "C"},
+    )
+    if done.returncode:
+        return "is no time that systemd knows"
+    return "never comes" if "Next elapse: never" in done.stdout else ""
+
+
 def answer(question):
     """What there is of what one question asks for."""
     nginx = question.get("nginx", False)
@@ -137,6 +153,7 @@ def answer(question):
         "missing": [package for package in question.get("packages", []) if not installed(package)],
         "no_groups": [name for name in question.get("groups", []) if not is_group(name)],
         "active": [unit for unit in question.get("units", []) if active(unit)],
+        "calendars": {text: why for text in question.get("calendars", []) if (why := calendar(text))},
         "instances": {name: known_ports(f"tornado-{name}") for name in question.get("apps", [])},
         "sites": sites() if nginx else [],
         "settings": own_settings() if nginx else [],

@@ -43,28 +43,13 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.sandbox import sandbox
 from ..module_utils.sandbox_reasons import remedy
 from ..module_utils.systemd import properties
 from ..module_utils.text import printable
 
 LEFTOVER_TIMEOUT = 600  # seconds for a command that a killed run has left
 SHOWN = 5  # of the last lines that a failed command said
-
-# Settings of the process rather than of its sandbox.
-PROCESS = ("Type=", "ExecStart=", "Restart=", "KillMode=")
-
-
-def sandbox(unit):
-    """The settings of an app's instances, as systemd-run takes them."""
-    words = ["systemctl", "cat", "--no-pager", f"{unit}-worker@.service"]
-    text = subprocess.run(words, capture_output=True, text=True, check=True).stdout
-    section, found = "", []
-    for line in text.replace("\\\n", " ").splitlines():
-        if line.startswith("["):
-            section = line.strip()
-        elif section == "[Service]" and "=" in line and not line.startswith(("#", ";", *PROCESS)):
-            found.append(f"--property={line.strip()}")
-    return found
 
 
 def wait_for_others(unit):
@@ -83,7 +68,7 @@ def run(unit, release, command):
     """Run one command; its exit code, and its last lines as people may see them."""
     words = ["systemd-run", "--quiet", "--wait", "--pipe", "--collect", f"--unit={unit}-hook"]
     # What it has started ends with it, and is no failure of it.
-    words += [*sandbox(unit), "--property=KillMode=mixed"]
+    words += [f"--property={one}" for one in [*sandbox(unit), "KillMode=mixed"]]
     words += ["/usr/bin/python3", "-IS", f"{release}/.release/launcher.py", "run", *command]
     done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     said = (done.stderr.strip() or done.stdout.strip()).decode("utf-8", "replace").splitlines()

@@ -9,8 +9,8 @@ author: The Tornadoes authors (!UNKNOWN)
 description:
   - Works below the release's name with C(.partial) at its end, until the release is complete. What is there
     under that name, as a killed run leaves it, is removed first.
-  - What C(tornado_app_main) names has to be there, a script in the release, a command in its environment, a
-    module in either. Nothing of them runs.
+  - What its ports, workers and timers start has to be there, a script in the release, a command in its
+    environment, a module in either. Nothing of them runs.
   - The compiler runs as an account without rights, in a unit that may do nothing. A file that can't be
     compiled is no error, since what the app imports shows at its start.
 options:
@@ -51,7 +51,6 @@ log: {type: list, elements: str, returned: success, description: "What the compi
 import grp
 import json
 import os
-import shlex
 import shutil
 import subprocess
 
@@ -59,7 +58,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.compiled import compile_code
 from ..module_utils.refusal import Refusal
-from ..module_utils.startable import missing
+from ..module_utils.startable import refusals
 
 SHOWN = 3  # of the last lines of tar
 
@@ -78,14 +77,11 @@ def unpack(archive, partial, group):
 
 
 def look_for(main, partial):
-    """Refuse a release whose program is not there."""
+    """Refuse a release that has not all that it starts."""
     with open(f"{partial}/.release/settings.json", encoding="utf-8") as file:
-        words = shlex.split(json.load(file)["main"])
-    if why := missing(partial, words):
-        raise Refusal(
-            f"tornado_app_main: '{main}' can't be started, {why}. Give a script of the source, -m and a"
-            " module, or a command that the requirements install."
-        )
+        said = list(refusals(partial, json.load(file), main))
+    if said:
+        raise Refusal(" ".join(said))
 
 
 def main():

@@ -15,6 +15,8 @@ description:
   - A port that runs the release already is not touched.
   - The release's static files join those of the others in C(/srv/<app>/static) before the first
     port is swapped; where names are the same, the new ones are right. A refusal takes that back.
+  - The release's workers and timers follow its ports. A worker that does not stay well is a refusal as
+    well, and the former ones come back. A job that runs is left alone.
   - Keeper and units come first, where they are given, as M(tornadoes.tornadoes.tornado_app_units) does it.
 author: The Tornadoes authors (!UNKNOWN)
 options:
@@ -44,7 +46,8 @@ lines:
   elements: str
   returned: always
   description: >-
-    One line a port: old release, new release, seconds to ready, to drained.
+    One line a port: old release, new release, seconds to ready, to drained. One for each worker and
+    timer that was started.
 swapped:
   type: list
   elements: dict
@@ -71,6 +74,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.activation import Activation
 from ..module_utils.host import look
+from ..module_utils.jobs import Jobs
 from ..module_utils.lockfile import open_lock
 from ..module_utils.refusal import Refusal
 from ..module_utils.sandbox_reasons import remedy
@@ -139,11 +143,14 @@ def roll(module):
         unlinked = missing(f"/srv/{name}", params["static"], release, before["bad"]) if there else {}
     except OSError as problem:
         return refused(name, release, before, f"its static files can't be linked ({problem})")
-    changed = bool(touched) or unrecorded or before["current"] != release or bool(unlinked)
+    # Of a release that is not there, a dry run can't say more.
+    jobs = Jobs(name, release if there else "", before["workers"], before["timers"])
+    changed = bool(touched) or unrecorded or before["current"] != release or bool(unlinked) or jobs.due
     unheard = any(before["ports"].get(str(port), {}).get("unheard") for port in ports)
     if module.check_mode or not (changed or unheard):
         lines = [f"port {port}: would run {release}" for port in touched]
-        return {"changed": changed, "lines": lines, "swapped": []}
+        lines += [f"would do: {line}" for line in jobs.lines()]
+        return {"changed": changed, "lines": lines, "swapped": [], "diff": jobs.diff if there else []}
     begun = time.time()
     activation = Activation(name, release, ports, before, params["static"])
     origin = {"source": params["source"], "who": params["who"]}
@@ -151,12 +158,14 @@ def roll(module):
         if touched:
             activation.start_keepers()
         activation.swap()
+        jobs.swap()
     except Refusal as problem:
         activation.hang_up()
         activation.turn_back()
+        jobs.turn_back(before["current"])
         if problem.bad:
             activation.record(event="refused", reason=str(problem), **origin)
-        log = last_lines(problem.pid, begun, activation.settings["health_path"])
+        log = problem.log or last_lines(problem.pid, begun, activation.settings["health_path"])
         return refused(name, release, before, str(problem), log)
     activation.hang_up()
     if unrecorded:
@@ -169,7 +178,8 @@ def roll(module):
         return {"failed": True, "msg": text, "reason": str(problem), "log": []}
     activation.look_for_lost_ports()
     changed = changed or bool(activation.reopened)
-    return {"changed": changed, "lines": activation.lines(), "swapped": activation.swapped}
+    lines = activation.lines() + jobs.lines()
+    return {"changed": changed, "lines": lines, "swapped": activation.swapped, "diff": jobs.diff}
 
 
 def installed_and_rolled(module):
@@ -181,6 +191,7 @@ def installed_and_rolled(module):
         except OSError as problem:
             return {"failed": True, "msg": str(problem), "log": []}
     result = roll(module)
+    diff += result.get("diff", [])
     return {**result, "changed": changed or result.get("changed", False), "diff": diff}
 
 

@@ -87,6 +87,28 @@ ports:
     C(release), C(state), C(pid), C(since) (seconds since 1970), C(load), C(restarts), C(draining),
     C(confined) (whether its process is in a sandbox);
     C(memory) and C(keeper_memory) in bytes.
+workers:
+  type: dict
+  returned: always
+  description: >-
+    For each instance of a worker (C(mail@1)) C(state) (systemd's ActiveState), C(enabled), C(release),
+    C(pid), C(since), C(memory), C(restarts), and how the last one C(ended).
+timers:
+  type: dict
+  returned: always
+  description: >-
+    For each timer C(state), C(enabled), the seconds since 1970 of its C(last) start and of the C(next), and
+    of its job whether it is C(running), of which C(release), else how it C(ended) and whether it C(failed).
+job_files:
+  type: list
+  elements: str
+  returned: always
+  description: Paths of what workers and timers have on the host besides what they share with the ports.
+troubles:
+  type: list
+  elements: str
+  returned: always
+  description: A sentence for each worker and timer that is not well.
 table:
   type: list
   elements: str
@@ -96,7 +118,7 @@ table:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.host import look, table
+from ..module_utils.host import look, table, troubles
 
 
 def main():
@@ -105,7 +127,7 @@ def main():
         argument_spec={"name": {"type": "str", "required": True}}, supports_check_mode=True
     )
     status = look(module.params["name"])
-    module.exit_json(changed=False, table=table(status), **status)
+    module.exit_json(changed=False, table=table(status), troubles=list(troubles(status)), **status)
 
 
 if __name__ == "__main__":

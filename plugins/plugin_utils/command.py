@@ -1,4 +1,4 @@
-"""What tornado_app_main starts, as words of a command line. Standard library only."""
+"""What tornado_app_main, a worker or a timer starts, as words of a command line. Standard library only."""
 
 import os
 import re
@@ -29,11 +29,14 @@ def command(main):
     return words if words and PROGRAM.fullmatch(words[0]) else []
 
 
-def check(folder, main):
-    """Refuse a script that is not in the source. What else it may be is seen where its environment is."""
-    first = command(main)[0]
+def check(folder, label, given):
+    """Refuse a script that is not in the source. What else it may be is seen where its environment is.
+
+    label: what stands before the command in a sentence.
+    """
+    first = command(given)[0]
     if ("/" in first or first.endswith(".py")) and not os.path.isfile(os.path.join(folder, first)):
         raise Refusal(
-            f"tornado_app_main: '{main}' is not in the source (no {first}). Give a script of it,"
+            f"{label}: '{given}' is not in the source (no {first}). Give a script of it,"
             " -m and a module, or a command that the requirements install."
         )

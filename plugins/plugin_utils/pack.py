@@ -6,7 +6,7 @@ import shlex
 import tarfile
 
 from ..module_utils.refusal import Refusal
-from . import command, project, requirements
+from . import command, jobs, project, requirements
 from .git import ignored
 from .left_out import LeftOut, included
 from .release import Release, digest
@@ -24,12 +24,12 @@ def contents(folder, names):
     return found
 
 
-def wanted(folder, params, words):
-    """Paths that belong to a release whatever git ignores: what the variables name. words: what starts it."""
-    named = words[:1]
-    if named == ["-m"]:
-        package = words[1].split(".")[0]
-        named = [package, f"{package}.py"]
+def wanted(folder, params, commands):
+    """Paths that belong to a release whatever git ignores: what the variables name. commands: what it starts, as words."""
+    named = []
+    for first, *more in commands:
+        package = more[0].split(".")[0] if first == "-m" else ""
+        named += [package, f"{package}.py"] if package else [first]
     return [
         *named,
         params["static"],
@@ -65,16 +65,20 @@ def needs(folder, params):
 def pack(params, scratch):
     """Write the tar file C(destination) by the action's options; what it returns. scratch: a folder to use."""
     folder, origin = fetch(params, scratch)
-    words = command.command(params["settings"]["main"])
-    settings = {**params["settings"], "main": shlex.join(words)}
+    given = params["settings"]
+    main, others = given["main"], jobs.read(given.get("workers", ()), given.get("timers", ()))
+    commands = [command.command(one) for one in (main, *(job.command for job in others))]
+    settings = {**given, "main": shlex.join(commands[0]), **jobs.settings(others)}
     own = {"settings.json": json.dumps(settings, sort_keys=True).encode()}
     own |= contents(params["runtime"], [one for one in os.listdir(params["runtime"]) if one.endswith(".py")])
     try:
         fetched = is_git(params["source"], params["version"]) or is_archive(params["source"])
-        left_out = LeftOut(folder, wanted(folder, params, words), ask=None if fetched else ignored)
+        left_out = LeftOut(folder, wanted(folder, params, commands), ask=None if fetched else ignored)
         tree = Tree(folder, params["static"], left_out)
         set_apart(tree, params["settings"].get("shared", ()), f"/var/lib/{params['group']}")
-        command.check(folder, params["settings"]["main"])
+        command.check(folder, "tornado_app_main", main)
+        for job in others:
+            command.check(folder, f"{job.variable}: {job.name}", job.command)
         name, lines, steps, files, version = needs(folder, params)
         own |= files
         with tarfile.open(params["destination"], "w:gz", compresslevel=1) as packed:

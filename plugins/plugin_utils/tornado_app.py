@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..module_utils.text import without_passwords
+from . import jobs
 from .command import command, split
 from .shared import link
 from .source import remote
@@ -98,6 +99,8 @@ class App:
     ports: list[int]
     listens_on: int
     arguments: list[str]
+    workers: list[dict[str, Any]]
+    timers: list[dict[str, Any]]
     environment: dict[str, str] = field(repr=False)
     secrets: dict[str, str] = field(repr=False)
     packages: list[str]
@@ -144,6 +147,11 @@ class App:
         return self.state == "present"
 
     @property
+    def jobs(self):
+        """Its workers and timers."""
+        return jobs.read(self.workers, self.timers)
+
+    @property
     def home(self):
         """The app's folder."""
         return f"/srv/{self.name}"
@@ -162,6 +170,7 @@ class App:
             )
         yield from self.about_ports()
         yield from self.about_start()
+        yield from jobs.refusals(self.jobs)
         yield from self.about_limits()
         yield from self.about_source()
         yield from self.about_shared()
@@ -325,6 +334,11 @@ class App:
         """The valid ones of writable_paths."""
         return [path for path in self.writable_paths if WRITABLE.fullmatch(path)]
 
+    def calendars(self):
+        """The timers whose calendars the host is asked about."""
+        timers = map(jobs.Timer.read, self.timers if self.present else ())
+        return [one for one in timers if jobs.CALENDAR.fullmatch(one.calendar)]
+
     def answers(self, found):
         """A sentence for each value that can't be had on the host."""
         ours = re.compile(f"tornado-{re.escape(self.name)}(-worker)?@")
@@ -354,6 +368,8 @@ class App:
                 f"tornado_app_sandbox: groups: {listed(missing)} is no group on {self.host}. Create it first, or "
                 "correct the name."
             )
+        for timer in self.calendars():
+            yield from timer.answers(found["calendars"], self.host)
         there = found["folders"].get(self.home, [])
         if there and "releases" not in there and not set(there) <= OWN:
             yield (
@@ -410,6 +426,7 @@ class Inputs:
             "packages": sorted({one for app in self.apps if app.present for one in app.required_packages}),
             "groups": sorted({one for app in self.apps if app.present for one in app.groups}),
             "folders": [app.home for app in self.apps if NAME.fullmatch(app.name)],
+            "calendars": sorted({one.calendar for app in self.apps for one in app.calendars()}),
             "apps": [app.name for app in self.apps if NAME.fullmatch(app.name)],
         }
 

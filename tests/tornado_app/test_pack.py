@@ -863,6 +863,22 @@ def test_a_main_that_is_not_there_is_refused(pack, main):
         pack({"main": main})
 
 
+def test_a_worker_and_a_timer_have_to_be_there_and_are_packed(pack, source):
+    worker, timer = (
+        {"name": "mail", "command": "tasks.py"},
+        {"name": "x", "command": "-m y", "calendar": "daily"},
+    )
+    with pytest.raises(Refusal, match=r"tornado_app_workers: mail: 'tasks\.py' is not in the source"):
+        pack({"workers": [worker], "timers": [timer]})
+    (source / "tasks.py").touch()
+    both = pack({"workers": [worker], "timers": [timer]})
+    # They are part of the release.
+    assert both["id"] not in (
+        pack()["id"],
+        pack({"workers": [{**worker, "count": 2}], "timers": [timer]})["id"],
+    )
+
+
 def test_a_download_without_checksum_is_refused(pack):
     with pytest.raises(Refusal, match="Give its checksum"):
         pack(source="https://example.org/chat.tar.gz")

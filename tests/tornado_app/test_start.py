@@ -169,6 +169,9 @@ def test_what_is_neither_in_the_source_nor_in_the_environment_is_missing(tmp_pat
     assert "there is pages" in STARTABLE.missing(str(release), ["page"])
     for words in ("nothing", "binary", "-m nothing", "-m pages.nothing"):
         assert STARTABLE.missing(str(release), words.split()), words
+    settings = {"main": "pages", "workers": [{"name": "mail", "command": "-m tasks"}], "timers": []}
+    [sentence] = STARTABLE.refusals(str(release), settings, "pages")
+    assert sentence.startswith("tornado_app_workers: mail: '-m tasks' can't be started, neither")
     # Where folders are that only Python knows, it is left to Python.
     [packages] = environment.glob("lib/python3*/site-packages")
     (packages / "__editable__.pth").touch()

@@ -2,6 +2,7 @@
 
     launcher.py PORT            become the instance on that port
     launcher.py run WORD...     become a command (a hook), with the release's environment
+    launcher.py job NAME NUMBER become a worker, the so-maniest of that name, or what a timer starts
 
 Run with the system's Python. It resolves every link first, so that a process keeps to
 one release however often ``current`` moves afterwards.
@@ -20,6 +21,7 @@ from typing import Any
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 PORT = "{port}"  # what stands for the instance's port in arguments and environment
+INSTANCE = "{instance}"  # what stands for a worker's number in its command
 
 
 def program(release: str, settings: dict[str, Any], port: str) -> list[str]:
@@ -30,6 +32,18 @@ def program(release: str, settings: dict[str, Any], port: str) -> list[str]:
     option = [] if said or settings.get("listens_on") else [f"--port={port}"]
     words = [word.replace(PORT, port) for word in [*main, *option, *arguments]]
     return [python(release), runner, port, *words]
+
+
+def job(release: str, settings: dict[str, Any], name: str, number: str) -> list[str]:
+    """What a worker or a timer executes: a script of the release, a module, or a command."""
+    jobs = [*settings.get("workers", []), *settings.get("timers", [])]
+    commands = [one["command"] for one in jobs if one["name"] == name]
+    if not commands:
+        sys.exit(f"This release has no worker and no timer of the name {name}.")
+    first, *more = [word.replace(INSTANCE, number) for word in shlex.split(commands[0])]
+    if first == "-m" or os.path.isfile(os.path.join(release, first)):
+        return [python(release), first, *more]
+    return [os.path.join(os.path.dirname(python(release)), first), *more]
 
 
 def python(release: str) -> str:
@@ -103,12 +117,12 @@ def main() -> None:
         fill(release, settings.get("shared", []))
     except OSError as problem:
         sys.exit(f"tornado_app_shared: what releases share can't be made ({problem}).")
-    hook = sys.argv[1] == "run"
-    variables = environment(release, settings, "0" if hook else sys.argv[1], os.environ)
-    if hook:
-        argv = sys.argv[2:]
+    kind = sys.argv[1]
+    variables = environment(release, settings, "0" if kind in ("run", "job") else kind, os.environ)
+    if kind in ("run", "job"):
+        argv = sys.argv[2:] if kind == "run" else job(release, settings, *sys.argv[2:])
         os.execvpe(argv[0], argv, variables)
-    argv = program(release, settings, sys.argv[1])
+    argv = program(release, settings, kind)
     # Until it accepts (the runner ends this) it is of no use without its keeper.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     os.execve(argv[0], argv, variables)
