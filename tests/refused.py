@@ -162,6 +162,18 @@ REFUSED = {
         {"tornado_app_sandbox": {"groups": ["scanners"]}},
         "tornado_app_sandbox: groups: scanners is no group on ",
     ),
+    "a Python without its whole path": (
+        {"tornado_app_python": "python3.13"},
+        "tornado_app_python: 'python3.13' is no absolute path. Give that of a Python on the host, as",
+    ),
+    "a Python of root's own": (
+        {"tornado_app_python": "/root/.pyenv/shims/python"},
+        "leads below /root, which the sandbox of a program or of its build hides. Give a Python",
+    ),
+    "a Python that nobody has made": (
+        {"tornado_app_python": "/usr/local/bin/python2.99"},
+        " is not there. Give a Python with venv and ensurepip that all accounts may run and root alone",
+    ),
     "a folder that is not there": (
         {"tornado_app_sandbox": {"writable_paths": ["/srv/nowhere", "/etc/passwd"]}},
         "tornado_app_sandbox: /srv/nowhere, /etc/passwd is no folder on ",

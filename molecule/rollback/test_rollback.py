@@ -94,6 +94,40 @@ def test_a_command_sees_what_an_instance_sees(app, host):
     assert "of-the-host" not in host.check_output(f"cat {seen}-files")
 
 
+def test_another_python_runs_the_program_and_its_commands_until_yet_another_is_there(app, host):
+    # Debian's, at places of their own.
+    real = host.check_output("realpath /usr/bin/python3").removeprefix("/usr/bin/")
+    for place in ("one", "two"):
+        host.check_output(f"mkdir --parents /opt/{place}/bin /opt/{place}/lib")
+        host.check_output(f"cp /usr/bin/{real} /opt/{place}/bin && ln -s /usr/lib/{real} /opt/{place}/lib")
+    python, said = "/opt/python", "/var/lib/tornado-load/python"
+    host.check_output(f"ln -s one/bin/{real} {python}")
+    command = f"sh -c 'readlink -f $(which python) > {said}'"
+    words = json.dumps({"tornado_app_python": python, "tornado_app_before_activation": [command]})
+    code, output = app.deploy("-e", words)
+    assert code == 0, output
+
+    def programs():
+        ports = app.status()["ports"].values()
+        return {host.check_output(f"readlink /proc/{one['pid']}/exe") for one in ports}
+
+    assert programs() == {f"/opt/one/bin/{real}"}
+    assert host.check_output(f"cat {said}") == f"/opt/one/bin/{real}"
+    assert host.check_output("ls /srv/load/current/__pycache__")
+    code, output = app.deploy("-e", words)
+    assert (code, "changed=0" in output) == (0, True)
+    host.check_output(f"ln -sf two/bin/{real} {python}")
+    assert app.deploy("-e", words)[0] == 0
+    assert programs() == {f"/opt/two/bin/{real}"}
+    host.check_output("chmod 777 /opt/two/bin")
+    before = processes(host)
+    code, output = app.deploy("-e", words)
+    assert code == 2
+    assert "could be replaced, since others than root may write /opt/two/bin" in " ".join(output.split())
+    assert processes(host) == before
+    assert app.deploy()[0] == 0
+
+
 def test_commands_that_a_killed_run_has_left_are_run_by_the_next_and_once(app, host):
     host.check_output(f"printf {app.current()} > /srv/load/after-activation.owed")
     words = ["-e", json.dumps({"tornado_app_after_activation": ["touch /var/lib/tornado-load/owed"]})]
@@ -130,4 +164,5 @@ def test_old_releases_make_room_but_for_the_way_back(app, host):
     # tornado_app_keep_releases, of the many more that this scenario has made.
     assert len(kept) == 3 < len({one["release"] for one in status["history"]})
     assert {status["current"], status["previous"]} <= set(kept)
-    assert len(host.check_output("ls /srv/load/venvs").split()) == 1
+    venvs = {one["venv"] for one in status["releases"]}
+    assert sorted(venvs) == sorted(host.check_output("ls /srv/load/venvs").split())

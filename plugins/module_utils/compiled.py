@@ -5,9 +5,9 @@ the files and gives back what it makes of them. Standard library only.
 """
 
 import os
-import subprocess
 import tarfile
 
+from .interpreter import SYSTEM, asked
 from .refusal import Refusal
 from .text import printable
 from .unprivileged import run
@@ -43,13 +43,13 @@ def install(path, data, tag, group):
         os.fchmod(file.fileno(), 0o640)
 
 
-def compile_code(release, unit, program, group):
+def compile_code(release, unit, program, group, python):
     """Compile what can be; the compiler's last lines. What the app imports shows at its start.
 
     unit: the name of the compiler's. program: its text. group: number of the one that may read the result.
+    python: what it is compiled for, and by.
     """
-    words = ["/usr/bin/python3", "-I", "-c", "import sys; print(sys.implementation.cache_tag)"]
-    tag = subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+    tag = asked(python)["tag"]
     files = find(release)
 
     def feed(stdin):
@@ -67,9 +67,11 @@ def compile_code(release, unit, program, group):
         while stdout.read(1 << 20):
             pass
 
-    closed = ["PrivateNetwork=yes", "RestrictAddressFamilies=AF_UNIX", "MemoryDenyWriteExecute=yes"]
+    closed = ["PrivateNetwork=yes", "RestrictAddressFamilies=AF_UNIX"]
+    # Another Python may compile itself while it runs.
+    closed += ["MemoryDenyWriteExecute=yes"] * (python == SYSTEM)
     try:
-        _code, log = run(unit, program, feed, TIMEOUT, *closed, take=take)
+        _code, log = run(unit, program, feed, TIMEOUT, *closed, take=take, python=python)
     except (Refusal, OSError) as problem:
         log = [str(problem)]
     return [printable(line) for line in log[-SHOWN:]]

@@ -8,12 +8,12 @@ import contextlib
 import os
 import stat
 
+from .interpreter import SYSTEM
 from .links import resolve
 from .refusal import Refusal
 from .text import printable
 
 MOST = 1_000_000  # files and folders
-SYSTEM_PYTHON = "/usr/bin/python3"
 
 
 def fail(problem):
@@ -33,13 +33,13 @@ def walk(folder):
             yield below, descriptor, name, os.stat(name, dir_fd=descriptor, follow_symlinks=False)
 
 
-def check(folder):
-    """Raise Refusal unless there are only folders, files, and links within or to the system's Python."""
+def check(folder, python):
+    """Raise Refusal unless there are only folders, files, and links within or to a Python of the host."""
     names = {}
     for path, descriptor, name, status in walk(folder):
         shown = printable(path)
         if stat.S_ISLNK(status.st_mode):
-            check_link(folder, path, os.readlink(name, dir_fd=descriptor))
+            check_link(folder, path, os.readlink(name, dir_fd=descriptor), python)
         elif stat.S_ISREG(status.st_mode):
             if status.st_mode & (stat.S_ISUID | stat.S_ISGID):
                 raise Refusal(f"has a file that runs as another account: {shown}")
@@ -52,9 +52,9 @@ def check(folder):
             raise Refusal(f"has a file that is elsewhere as well: {found[0]}")
 
 
-def check_link(folder, path, target):
-    """Raise Refusal for a link that leads out of the folder to anything but the system's Python."""
-    system = os.path.realpath(SYSTEM_PYTHON)
+def check_link(folder, path, target, python):
+    """Raise Refusal for a link that leads out of the folder to anything but a Python of the host."""
+    system = os.path.realpath(python)
     if target.startswith("/") and os.path.realpath(target) == system:
         return
     try:
@@ -63,18 +63,18 @@ def check_link(folder, path, target):
         else:
             resolve(folder, path)
     except Refusal as problem:
-        # bin/python3 leads to bin/python, and that to the system's.
+        # bin/python3 leads to bin/python, and that to the host's.
         if os.path.realpath(os.path.join(folder, path)) != system:
             shown = f"{printable(path)} to {printable(target)}"
             raise Refusal(f"has a link that leads {problem} it: {shown}") from problem
 
 
-def seal(folder, group, owner=0):
+def seal(folder, group, owner=0, python=SYSTEM):
     """Check a folder; then let all in it be root's and read-only, and a group's to read.
 
-    Refusal, OSError, RecursionError: it is not to be used.
+    python: what links in it may lead to. Refusal, OSError, RecursionError: it is not to be used.
     """
-    check(folder)
+    check(folder, python)
     for _path, descriptor, name, status in walk(folder):
         if stat.S_ISLNK(status.st_mode):
             os.chown(name, owner, group, dir_fd=descriptor, follow_symlinks=False)

@@ -7,7 +7,8 @@ import difflib
 import glob
 import os
 import shlex
-import sysconfig
+
+from .interpreter import asked
 
 # Of pip and setuptools themselves. Any other may name folders that only Python finds.
 USUAL_PTH = {"distutils-precedence.pth"}
@@ -23,22 +24,22 @@ def commands(environment):
     return found
 
 
-def has_module(release, environment, name):
+def has_module(release, environment, name, python):
     """Whether python -m finds a module, or may find one by ways that are not looked at."""
-    installed = glob.glob(f"{environment}/lib/python3*/site-packages")
+    installed = glob.glob(f"{environment}/lib/*/site-packages")
     others = {os.path.basename(path) for folder in installed for path in glob.glob(f"{folder}/*.pth")}
     path = name.replace(".", "/")
-    places = [release, *installed, sysconfig.get_path("stdlib")]
+    places = [release, *installed, asked(python)["stdlib"]]
     files = [f"{place}/{path}{end}" for place in places for end in (".py", "/__main__.py")]
     return bool(others - USUAL_PTH) or any(map(os.path.isfile, files))
 
 
-def missing(release, words):
+def missing(release, words, python):
     """Why the words start nothing, and what would; "" if they do."""
     environment = os.path.realpath(f"{release}/.release/venv")
     first, *more = words
     if first == "-m":
-        there = has_module(release, environment, more[0])
+        there = has_module(release, environment, more[0], python)
         return "" if there else f"neither the source nor its environment has a module {more[0]} that runs"
     names = commands(environment)
     if os.path.isfile(f"{release}/{first}") or first in names:
@@ -58,10 +59,10 @@ def started(settings, main):
             yield f"tornado_app_{kind}: {one['name']}", one["command"], one["command"]
 
 
-def refusals(release, settings, main):
-    """A sentence for each program that is not there; for the words see started()."""
+def refusals(release, settings, main, python):
+    """A sentence for each program that is not there. python: the environment's. See also started()."""
     for label, command, written in started(settings, main):
-        if why := missing(release, shlex.split(command)):
+        if why := missing(release, shlex.split(command), python):
             yield (
                 f"{label}: '{written}' can't be started, {why}. Give a script of the source, -m and a"
                 " module, or a command that the requirements install."

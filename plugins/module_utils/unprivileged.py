@@ -11,6 +11,7 @@ import tarfile
 import threading
 import time
 
+from .interpreter import SYSTEM
 from .refusal import Refusal
 
 MAX_LINES = 1000  # of the last that a program said
@@ -74,17 +75,17 @@ def stop(unit):
         raise Refusal(f"{unit} of a run that was killed does not stop within {STOP_TIMEOUT} s") from problem
 
 
-def run(unit, program, feed, seconds, *properties, take=None, wanted=lambda: True):
+def run(unit, program, feed, seconds, *properties, take=None, wanted=lambda: True, python=SYSTEM):
     """Run a Python program in a unit; its exit code, and its last lines.
 
     program: its text. feed: is called with its stdin, to write to it. take: with its stdout, to
     read it; without it, what it says are the lines. seconds: when it is killed, as it is when
-    ``wanted`` says that no run needs it any more.
+    ``wanted`` says that no run needs it any more. python: what runs it.
     """
     stop(unit)
     words = [f"--property={one}" for one in (*BORDERS, f"RuntimeMaxSec={seconds}", *properties)]
     command = ["systemd-run", "--quiet", "--wait", "--pipe", "--collect", f"--unit={unit}"]
-    command += ["--service-type=exec", f"--description={unit}", *words, "/usr/bin/python3", "-I", "-c", FIRST]
+    command += ["--service-type=exec", f"--description={unit}", *words, python, "-I", "-c", FIRST]
     begun = time.monotonic()
     try:
         with subprocess.Popen(

@@ -8,8 +8,9 @@ short_description: Look at what a host has of what some inputs are about
 author: The Tornadoes authors (!UNKNOWN)
 description:
   - Says who listens on some TCP ports, what some paths are, what some folders hold, which packages and
-    groups are missing, how units are, and what there is of nginx.
-  - Follows no link, and changes nothing.
+    groups are missing, how units are, what some Pythons are, and what there is of nginx.
+  - Follows no link but those to a Python, which an account without rights asks what it is. Changes
+    nothing.
 options:
   questions:
     type: dict
@@ -18,8 +19,8 @@ options:
       Name of a question to what it asks for, each of which may be left out: C(ports) (TCP ports),
       C(addresses) (that are meant, besides listeners on all of them; none is any), C(paths) and
       C(folders) (absolute paths), C(packages) (of Debian), C(groups) (of accounts), C(units)
-      (of systemd), C(calendars) (when a timer is to start something), C(apps) (of the role C(tornado_app)),
-      and C(nginx) (whether nginx is asked for).
+      (of systemd), C(calendars) (when a timer is to start something), C(interpreters) (paths of Pythons),
+      C(apps) (of the role C(tornado_app)), and C(nginx) (whether nginx is asked for).
 """
 
 EXAMPLES = r"""
@@ -39,8 +40,9 @@ answers:
     C(mode) (permissions); C(folders) is folder to the names in it, none where there is none; C(missing)
     are the packages that are not installed; C(no_groups) the groups
     that there are none of; C(active) the units that are active, and enabled for the
-    next boot; C(calendars) is expression to what is wrong with it; C(instances) is app to the ports, as text,
-    that have a unit which is loaded or enabled;
+    next boot; C(calendars) is expression to what is wrong with it; C(interpreters) is path to what there
+    is of that Python, C(why) it can't be used among it; C(instances) is app to the ports, as text, that
+    have a unit which is loaded or enabled;
     C(sites) the names of the files of the sites that the role C(nginx_proxy) has made; C(settings) the lines
     that somebody has added to Debian's nginx.conf before the role came, and C(unmanaged) the files that it
     includes and the role has not made; and C(build) what nginx says of its version and build, empty where
@@ -57,6 +59,7 @@ import subprocess
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.host import known_ports
+from ..module_utils.interpreter import examine
 from ..module_utils.listeners import holders
 from ..module_utils.nginx_unmanaged import own_settings, unmanaged
 
@@ -154,6 +157,7 @@ def answer(question):
         "no_groups": [name for name in question.get("groups", []) if not is_group(name)],
         "active": [unit for unit in question.get("units", []) if active(unit)],
         "calendars": {text: why for text in question.get("calendars", []) if (why := calendar(text))},
+        "interpreters": {path: examine(path) for path in question.get("interpreters", [])},
         "instances": {name: known_ports(f"tornado-{name}") for name in question.get("apps", [])},
         "sites": sites() if nginx else [],
         "settings": own_settings() if nginx else [],

@@ -26,6 +26,7 @@ options:
   offline: {type: bool, default: false, description: "Take the wheels and ask no index."}
   editable: {type: bool, default: false, description: "Keep the source beside the environment."}
   program: {type: str, required: true, description: "Text of files/build/environment.py."}
+  python: {type: path, default: /usr/bin/python3, description: "The Python that it is an environment of."}
 """
 
 EXAMPLES = r"""
@@ -60,6 +61,7 @@ from urllib.parse import unquote, urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.interpreter import SYSTEM
 from ..module_utils.lockfile import holder, open_lock
 from ..module_utils.pip_reasons import remedy, why
 from ..module_utils.refusal import Refusal
@@ -243,6 +245,7 @@ def build(module):
     wheels = ["--no-index", f"--find-links={path}/wheels"] if params["offline"] else []
     words = {
         "environment": path,
+        "python": params["python"],
         "source": copy,
         "files": host.files,
         "variables": host.variables,
@@ -275,8 +278,8 @@ def build(module):
     log = [printable(without_passwords(line)) for line in log]
     if code == NO_TORNADO:
         raise Refusal(
-            f"tornado_app_requirements: {params['requirements']} installs no Tornado that this host's"
-            f" Python can import ({log[-1] if log else 'no reason given'})."
+            f"tornado_app_requirements: {params['requirements']} installs no Tornado that"
+            f" {params['python']} can import ({log[-1] if log else 'no reason given'})."
         )
     if code != 0:
         # pip keeps it to itself that an index refused a login.
@@ -290,7 +293,7 @@ def build(module):
     for name in (".build", ".complete", *([] if params["editable"] else ["source"])):
         remove(f"{path}/{name}")
     try:
-        seal(path, grp.getgrnam(f"tornado-{params['name']}").gr_gid)
+        seal(path, grp.getgrnam(f"tornado-{params['name']}").gr_gid, python=params["python"])
     except (Refusal, RecursionError) as problem:
         reason = problem if isinstance(problem, Refusal) else "has folders that are too deep"
         raise Refusal(f"the environment that the requirements make {reason}.") from problem
@@ -315,6 +318,7 @@ def main():
             "offline": switch,
             "editable": switch,
             "program": text,
+            "python": {"type": "path", "default": SYSTEM},
         },
         supports_check_mode=True,
     )

@@ -26,6 +26,7 @@ options:
     description: Whether the environment is there, so that the release can be completed and get its name.
   main: {type: str, default: "", description: "The value of C(tornado_app_main)."}
   program: {type: str, default: "", description: "Text of the compiler, which the action gives."}
+  python: {type: path, default: /usr/bin/python3, description: "The Python of its environment."}
   secrets:
     type: str
     default: ""
@@ -57,6 +58,7 @@ import subprocess
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.compiled import compile_code
+from ..module_utils.interpreter import SYSTEM
 from ..module_utils.refusal import Refusal
 from ..module_utils.startable import refusals
 
@@ -76,10 +78,10 @@ def unpack(archive, partial, group):
         raise Refusal(f"it can't be unpacked: {' / '.join(done.stderr.splitlines()[-SHOWN:])}")
 
 
-def look_for(main, partial):
+def look_for(main, partial, python):
     """Refuse a release that has not all that it starts."""
     with open(f"{partial}/.release/settings.json", encoding="utf-8") as file:
-        said = list(refusals(partial, json.load(file), main))
+        said = list(refusals(partial, json.load(file), main, python))
     if said:
         raise Refusal(" ".join(said))
 
@@ -95,6 +97,7 @@ def main():
             "complete": {"type": "bool", "default": True},
             "main": text,
             "program": text,
+            "python": {"type": "path", "default": SYSTEM},
             "secrets": text,
         },
         supports_check_mode=True,
@@ -107,8 +110,9 @@ def main():
         if given["archive"]:
             unpack(given["archive"], partial, group)
         if given["complete"]:
-            look_for(given["main"], partial)
-            log = compile_code(partial, f"{given['group']}_compile", given["program"], group)
+            look_for(given["main"], partial, given["python"])
+            unit = f"{given['group']}_compile"
+            log = compile_code(partial, unit, given["program"], group, given["python"])
     except (Refusal, OSError) as problem:
         module.fail_json(msg=str(problem))
     module.exit_json(changed=True, log=log)

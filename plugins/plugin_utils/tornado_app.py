@@ -103,6 +103,7 @@ class App:
     timers: list[dict[str, Any]]
     environment: dict[str, str] = field(repr=False)
     secrets: dict[str, str] = field(repr=False)
+    python: str
     packages: list[str]
     requirements: str
     index: list[str] = field(repr=False)
@@ -206,6 +207,11 @@ class App:
             yield (
                 f"tornado_app_listens_on: {self.listens_on} is no port. Give the one that the program asks for, 1 to "
                 "65535, or 0 for a program that is told its own."
+            )
+        if self.python and not WRITABLE.fullmatch(self.python):
+            yield (
+                f"tornado_app_python: '{self.python}' is no absolute path. Give that of a Python on the host, as "
+                "/usr/local/bin/python3.13, or leave it out for Debian's own."
             )
         commands = {"before_activation": self.before_activation, "after_activation": self.after_activation}
         for name, given in commands.items():
@@ -339,6 +345,10 @@ class App:
         timers = map(jobs.Timer.read, self.timers if self.present else ())
         return [one for one in timers if jobs.CALENDAR.fullmatch(one.calendar)]
 
+    def interpreters(self):
+        """The Python that is not Debian's, where a valid one is given."""
+        return [self.python] * bool(self.present and WRITABLE.fullmatch(self.python))
+
     def answers(self, found):
         """A sentence for each value that can't be had on the host."""
         ours = re.compile(f"tornado-{re.escape(self.name)}(-worker)?@")
@@ -370,6 +380,11 @@ class App:
             )
         for timer in self.calendars():
             yield from timer.answers(found["calendars"], self.host)
+        if self.interpreters() and (why := found["interpreters"][self.python]["why"]):
+            yield (
+                f"tornado_app_python: {self.python} on {self.host} {why}. Give a Python with venv and ensurepip that "
+                "all accounts may run and root alone may write, as below /usr/local or /opt."
+            )
         there = found["folders"].get(self.home, [])
         if there and "releases" not in there and not set(there) <= OWN:
             yield (
@@ -424,6 +439,7 @@ class Inputs:
             "addresses": ["127.0.0.1"],
             "paths": sorted({one for app in self.apps for path in app.paths() for one in above(path)}),
             "packages": sorted({one for app in self.apps if app.present for one in app.required_packages}),
+            "interpreters": sorted({one for app in self.apps for one in app.interpreters()}),
             "groups": sorted({one for app in self.apps if app.present for one in app.groups}),
             "folders": [app.home for app in self.apps if NAME.fullmatch(app.name)],
             "calendars": sorted({one.calendar for app in self.apps for one in app.calendars()}),

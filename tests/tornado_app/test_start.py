@@ -158,6 +158,11 @@ def test_what_is_typed_is_split_as_a_shell_would(typed, words):
     assert COMMAND.command(typed) == words
 
 
+def missing(release, words):
+    """Why the words start nothing, on Debian's own Python."""
+    return STARTABLE.missing(str(release), words.split(), "/usr/bin/python3")
+
+
 def test_what_is_neither_in_the_source_nor_in_the_environment_is_missing(tmp_path, environment):
     release = tmp_path / "release"
     (release / ".release").mkdir(parents=True)
@@ -165,14 +170,14 @@ def test_what_is_neither_in_the_source_nor_in_the_environment_is_missing(tmp_pat
     (release / "server.py").touch()
     shutil.copy("/bin/true", environment / "bin/binary")
     for words in ("server.py", "pages x", "-m pages", "-m server", "-m http.server"):
-        assert STARTABLE.missing(str(release), words.split()) == "", words
-    assert "there is pages" in STARTABLE.missing(str(release), ["page"])
+        assert missing(release, words) == "", words
+    assert "there is pages" in missing(release, "page")
     for words in ("nothing", "binary", "-m nothing", "-m pages.nothing"):
-        assert STARTABLE.missing(str(release), words.split()), words
+        assert missing(release, words), words
     settings = {"main": "pages", "workers": [{"name": "mail", "command": "-m tasks"}], "timers": []}
-    [sentence] = STARTABLE.refusals(str(release), settings, "pages")
+    [sentence] = STARTABLE.refusals(str(release), settings, "pages", "/usr/bin/python3")
     assert sentence.startswith("tornado_app_workers: mail: '-m tasks' can't be started, neither")
     # Where folders are that only Python knows, it is left to Python.
     [packages] = environment.glob("lib/python3*/site-packages")
     (packages / "__editable__.pth").touch()
-    assert STARTABLE.missing(str(release), ["-m", "nothing"]) == ""
+    assert missing(release, "-m nothing") == ""

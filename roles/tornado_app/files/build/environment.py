@@ -74,7 +74,7 @@ def main() -> None:
     with tarfile.open(fileobj=sys.stdin.buffer, mode="r|") as packed:
         packed.extractall(source, **TRUSTED)  # type: ignore[arg-type]
     python = os.path.join(environment, "bin", "python")
-    if run("/usr/bin/python3", "-m", "venv", environment, env=variables) != 0:
+    if run(words["python"], "-m", "venv", environment, env=variables) != 0:
         sys.exit(1)
     for step in words["steps"]:
         if step is words["steps"][-1]:
