@@ -125,7 +125,6 @@ def test_another_python_runs_the_program_and_its_commands_until_yet_another_is_t
     assert code == 2
     assert "could be replaced, since others than root may write /opt/two/bin" in " ".join(output.split())
     assert processes(host) == before
-    assert app.deploy()[0] == 0
 
 
 def test_commands_that_a_killed_run_has_left_are_run_by_the_next_and_once(app, host):
@@ -155,6 +154,25 @@ def test_a_reload_by_hand_swaps_or_says_why_not(app, host):
         host.check_output(f"rm --recursive {releases}/{bad}")
         host.check_output(f"ln --symbolic --force --no-dereference releases/{current} /srv/load/current")
     assert app.releases()["8000"] == current
+
+
+# A port that Tornado knows nothing of: what opens it beside the process before finds it taken.
+CHILD = """import subprocess, sys
+subprocess.Popen([sys.executable, "-m", "http.server", "--bind=127.0.0.1", "9099"])
+"""
+
+
+def test_a_port_that_nobody_listens_on_any_more_is_named(app, host, eventually):
+    app.write(lambda text: CHILD + text)
+    code, output = app.deploy()
+    assert (code, "9099" in output) == (0, False)
+    assert eventually(lambda: host.socket("tcp://127.0.0.1:9099").is_listening)
+    app.write(lambda text: CHILD + text)
+    code, output = app.deploy()
+    assert code == 0
+    said = "port 9099: the release before listened there, and nobody does now. See the log, and"
+    assert said in " ".join(output.split())
+    assert not host.socket("tcp://127.0.0.1:9099").is_listening
 
 
 def test_old_releases_make_room_but_for_the_way_back(app, host):
