@@ -68,12 +68,14 @@ def test_what_is_allowed_is_allowed_to_that_app_alone(attempt, what, allowed):
     assert {port for port in UNITS if attempt(port, what) == "done"} == allowed
 
 
-def test_a_program_without_its_sandbox_meets_nothing_of_it_and_the_status_says_so(attempt, host):
+def test_a_program_without_its_sandbox_meets_nothing_of_it_and_is_warned_of(attempt, host, playbook):
     for what in ("uvloop", "temporary", "sqlite", "zeromq", "executable_memory", "others", "outside"):
         assert attempt(BARE, what) == "done"
     warning = "runs without its sandbox"
     assert warning in host.check_output("tornado-bare-status")
     assert warning not in host.check_output("tornado-plain-status")
+    code, output = playbook("playbooks/validate.yml")
+    assert (code, f"tornado_app_sandbox: bare {warning}" in " ".join(output.split())) == (0, True)
 
 
 def test_a_program_writes_its_own_folders_and_what_was_allowed(host, write):

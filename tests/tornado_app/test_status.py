@@ -1,7 +1,16 @@
 """Where a rollback goes, and what is bad, from the history alone."""
 
+import subprocess
+
 import pytest
-from ansible_collections.tornadoes.tornadoes.plugins.module_utils.host import bad, columns, history, previous
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils.host import (
+    bad,
+    columns,
+    confined,
+    history,
+    previous,
+    table,
+)
 
 
 def entries(text):
@@ -50,3 +59,23 @@ def test_a_line_that_a_full_disk_cut_short_is_passed_over(tmp_path):
 
 def test_columns_are_straight():
     assert columns([("port", "state"), ("8000", "serving")]) == ["port  state", "8000  serving"]
+
+
+@pytest.mark.parametrize(("words", "is_confined"), [(["setpriv", "--no-new-privs"], True), ([], False)])
+def test_a_process_without_its_sandbox_is_known(words, is_confined):
+    with subprocess.Popen([*words, "sh", "-c", "echo; read x"], stdin=-1, stdout=-1) as process:
+        process.stdout.readline()
+        assert confined(process.pid) == is_confined
+        process.stdin.close()
+    assert confined(0)
+
+
+def test_a_port_without_its_sandbox_is_named():
+    port = dict.fromkeys(("release", "state", "socket_outdated", "refused"), "")
+    port |= dict.fromkeys(("pid", "since", "memory", "keeper_memory", "restarts"), 0)
+    ports = {"8000": {"confined": False}, "8001": {"confined": True}}
+    ports = {number: {**port, "load": {}, "draining": [], **one} for number, one in ports.items()}
+    status = dict.fromkeys(("history", "releases", "bad"), []) | dict.fromkeys(("workers", "timers"), {})
+    lines = table({"name": "chat", "current": "", "ports": ports, **status})
+    named = [line for line in lines if "without its sandbox" in line]
+    assert named == ["port 8000 runs without its sandbox (tornado_app_sandbox: enabled: false)"]
