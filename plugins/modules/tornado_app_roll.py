@@ -18,6 +18,8 @@ description:
   - The release's workers and timers follow its ports. A worker that does not stay well is a refusal as
     well, and the former ones come back. A job that runs is left alone.
   - Keeper and units come first, where they are given, as M(tornadoes.tornadoes.tornado_app_units) does it.
+  - What is not needed any more goes last, where it is said how many releases stay. So does what killed runs
+    have left, and what older versions of the role let everybody read is closed.
 author: The Tornadoes authors (!UNKNOWN)
 options:
   name: {type: str, required: true, description: "The app's name."}
@@ -25,11 +27,14 @@ options:
   ports: {type: list, elements: int, required: true, description: "The ports to run it."}
   units:
     type: dict
-    description: C(keeper), C(files) and C(command) of M(tornadoes.tornadoes.tornado_app_units).
+    description: >-
+      C(keeper), C(files) and C(command) of M(tornadoes.tornadoes.tornado_app_units); in a task, whether the
+      action gives them.
   static: {type: str, default: static, description: "Folder of static files inside a release."}
   event: {type: str, choices: [deployed, rolled back], default: deployed, description: "For the history."}
   source: {type: str, default: "", description: "Where the release comes from, for the history."}
   who: {type: str, default: "", description: "Who asked for it, for the history."}
+  keep: {type: int, default: 0, description: "How many releases stay; 0 is all of them."}
 """
 
 EXAMPLES = r"""
@@ -47,7 +52,7 @@ lines:
   returned: always
   description: >-
     One line a port: old release, new release, seconds to ready, to drained. One for each worker and
-    timer that was started.
+    timer that was started, and for each release and environment that was removed. A task has them as C(msg).
 swapped:
   type: list
   elements: dict
@@ -65,6 +70,7 @@ log:
 """
 
 import fcntl
+import grp
 import os
 import re
 import subprocess
@@ -73,6 +79,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.activation import Activation
+from ..module_utils.cleanup import clean, close
 from ..module_utils.host import look
 from ..module_utils.jobs import Jobs
 from ..module_utils.lockfile import open_lock
@@ -130,11 +137,10 @@ def refused(name, release, before, why, log=()):
     return {"failed": True, "msg": text, "reason": why, "log": list(log)}
 
 
-def roll(module):
-    """Swap the ports, or find out what would change; what the module returns."""
+def roll(module, before):
+    """Swap the ports, or find out what would change; what the module returns. before: what the host had."""
     params = module.params
     name, release, ports = params["name"], params["release"], params["ports"]
-    before = look(name)
     touched = to_swap(before, release, ports)
     unrecorded = before["last"].get("release") != release or release in before["bad"]
     # A dry run may be about a release that is not on the host.
@@ -182,16 +188,27 @@ def roll(module):
     return {"changed": changed, "lines": lines, "swapped": activation.swapped, "diff": jobs.diff}
 
 
-def installed_and_rolled(module):
-    """Keeper and units first; what the module returns."""
-    units, changed, diff = module.params["units"], False, []
-    if units:
+def activate(module):
+    """Keeper and units first, and last what is not needed any more; what the module returns."""
+    params, changed, diff = module.params, False, []
+    name, home = params["name"], f"/srv/{params['name']}"
+    if params["units"]:
         try:
-            changed, diff = install(module.params["name"], **units, dry=module.check_mode)
+            changed, diff = install(name, **params["units"], dry=module.check_mode)
         except OSError as problem:
             return {"failed": True, "msg": str(problem), "log": []}
-    result = roll(module)
+    before = look(name)
+    result = roll(module, before)
     diff += result.get("diff", [])
+    if params["keep"] and not result.get("failed"):
+        open_to_all = before["open_releases"]
+        if not module.check_mode:
+            # nginx has read these until now.
+            close(open_to_all, grp.getgrnam(f"tornado-{name}").gr_gid)
+            gone = clean(home, look(name) if result["changed"] else before, params["keep"])
+            result["lines"] += gone
+            changed = changed or bool(gone)
+        changed = changed or bool(open_to_all)
     return {**result, "changed": changed or result.get("changed", False), "diff": diff}
 
 
@@ -208,17 +225,18 @@ def main():
             "event": {"type": "str", "choices": ["deployed", "rolled back"], "default": "deployed"},
             "source": text,
             "who": text,
+            "keep": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )
     # Folders of static files are for nginx as well, whatever the session's umask is.
     os.umask(0o022)
     if module.check_mode:
-        module.exit_json(**installed_and_rolled(module))
+        module.exit_json(**activate(module))
     # The run after a killed one waits for this step to end.
     with open_lock(f"/run/tornado-{module.params['name']}.step") as step:
         fcntl.flock(step, fcntl.LOCK_EX)
-        result = installed_and_rolled(module)
+        result = activate(module)
     if result.get("failed"):
         log = "".join(f"\n  {line}" for line in result["log"])
         result["msg"] += f" The program's last lines:{log}" if log else " The program said nothing."

@@ -27,9 +27,9 @@ EXAMPLES = r"""
 - name: Install keeper and units
   tornadoes.tornadoes.tornado_app_units:
     name: chat
-    keeper: "{{ keeper }}"
-    files: "{{ files }}"
-    command: "{{ lookup('file', 'host.py') }}"
+    keeper: {keeper.py: ""}
+    files: {/etc/systemd/system/tornado-chat.target: "[Unit]"}
+    command: ""
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -1,0 +1,27 @@
+"""What all releases of an app share on a host, as the modules take it: keeper, units, the status command."""
+
+from ansible.template import trust_as_template
+
+from .command_line import ROOT
+
+ROLE = ROOT / "roles/tornado_app"
+TEMPLATES = ROLE / "templates"
+
+
+def units(templar, unit):
+    """C(keeper), C(files) and C(command) of the module C(tornado_app_units).
+
+    templar: of a task, with the app's variables. unit: what the app's files are called by.
+    """
+    # Not the lookup: it copies all variables of a run for each template.
+    files = {
+        f"/{path.parent.relative_to(TEMPLATES)}/{path.stem.replace('tornado-app', unit)}": templar.template(
+            trust_as_template(path.read_text())
+        )
+        for path in sorted(TEMPLATES.rglob("*.j2"))
+    }
+    return {
+        "keeper": {path.name: path.read_text() for path in sorted((ROLE / "files/keeper").glob("*.py"))},
+        "files": files,
+        "command": (ROOT / "plugins/module_utils/host.py").read_text(),
+    }
