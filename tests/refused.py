@@ -9,6 +9,11 @@ def sites(*changes):
     return {"nginx_proxy_sites": [{**SITE, **change} for change in changes]}
 
 
+def apps(*paths):
+    """The change of a site that gives some paths to another app."""
+    return {"paths": [{"path": path, "upstreams": ["127.0.0.1:8100"]} for path in paths]}
+
+
 REFUSED = {
     "a port twice": (
         {"tornado_app_ports": [8000, 8001, 8000]},
@@ -212,7 +217,31 @@ REFUSED = {
     ),
     "a path of cached answers that is none": (
         sites({"cache": ["/news; return 200"]}),
-        "nginx_proxy_sites: '/news; return 200' can't be a path of access, cache or maintenance.",
+        "nginx_proxy_sites: '/news; return 200' can't be a path of access, cache, maintenance or paths.",
+    ),
+    "a path of an app that would break out of the configuration": (
+        sites(apps("/a {", "/a;b", '/"')),
+        """nginx_proxy_sites: '/a {', '/a;b', '/"' can't be a path of access, cache, maintenance or paths.""",
+    ),
+    "a path of an app that no address has": (
+        sites(apps("/a%2f", "/a/../b", "/*")),
+        "nginx_proxy_sites: '/a%2f', '/a/../b', '/*' matches no address that nginx sees.",
+    ),
+    "two apps for one path": (
+        sites(apps("/api", "/api/")),
+        "nginx_proxy_sites: www.example.org has /api/ twice. Give each upstream, each path and each url",
+    ),
+    "an app for all paths": (
+        sites(apps("/")),
+        "nginx_proxy_sites: paths: / is all of www.example.org. Give its upstreams as the site's own",
+    ),
+    "an app that is nowhere": (
+        sites({"paths": [{"path": "/api", "upstreams": []}]}),
+        "nginx_proxy_sites: paths: /api of www.example.org has no upstreams. Give at least one",
+    ),
+    "an app at a path that would go round in a circle": (
+        sites({"paths": [{"path": "/api", "upstreams": ["localhost:80", "127.0.0.1"]}]}),
+        "nginx_proxy_sites: '127.0.0.1' is no upstream.",
     ),
     "a size of the cache that is none": (
         {"nginx_proxy_cache_size": "a lot"},

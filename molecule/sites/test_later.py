@@ -32,7 +32,7 @@ def test_maintenance_closes_the_sites_with_a_page_and_opens_them_again(client, h
     closing = ("playbooks/maintenance.yml", "-e", "nginx_proxy_maintenance=on")
     assert playbook(*closing)[0] == 0
     assert "changed=0" in playbook(*closing)[1]
-    for target in ("/", "/static/style.css"):
+    for target in ("/", "/static/style.css", "/second/x", "/second"):
         answer = client.ask(target)
         assert answer.status == 503
         assert b"closed for maintenance" in answer.body
@@ -139,6 +139,13 @@ def test_a_hand_edit_and_a_foreign_file_are_named(client, host, playbook):
     assert "part of what nginx serves: /etc/nginx/conf.d/mine.conf" in said
     assert "7m" not in host.file(edited).content_string
     assert client.ask("/").status == 200
+
+
+def test_a_first_page_that_is_an_error_is_named(playbook, scenario):
+    code, output = playbook(PUBLISH, "-e", changed(scenario, upstreams=["127.0.0.1:9"]))
+    assert code == 0
+    assert "https://localhost/ answers 502." in output
+    assert output.count(" answers ") == 1
 
 
 def test_new_users_come_in_without_a_word_of_their_hashes(client, playbook, scenario, tmp_path):

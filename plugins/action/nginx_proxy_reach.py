@@ -4,6 +4,8 @@ import contextlib
 import http.client
 import socket
 import ssl
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
 
 from ansible.plugins.action import ActionBase
 
@@ -27,8 +29,8 @@ def problem_of(address, port):
     return ""
 
 
-def status_of(address, port, name, tls):
-    """What a site answers for its first page, as a status; 0 where there is no answer in time."""
+def status_of(address, port, name, tls, path):
+    """What a site answers for a page, as a status; 0 where there is no answer in time."""
     connection = http.client.HTTPConnection(address, port, timeout=ANSWER_TIMEOUT)
     with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
         connection.connect()
@@ -37,40 +39,58 @@ def status_of(address, port, name, tls):
             anybody = ssl.create_default_context()
             anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
             connection.sock = anybody.wrap_socket(connection.sock, server_hostname=name)
-        connection.request("GET", "/", headers={"Host": name, "Connection": "close"})
+        connection.request("GET", path, headers={"Host": name, "Connection": "close"})
         return connection.getresponse().status
     return 0
 
 
+def first_pages(sites, ports):
+    """Of each site and its paths, for status_of: port, name, whether by TLS, path."""
+    found = []
+    for site in sites:
+        tls = bool(site["tls"])
+        port = ports[-1 if tls else 0]
+        found += [(port, site["name"], tls, quote(one["path"])) for one in site["upstreams"]]
+    return found
+
+
+def at_once(question, several):
+    """The answers to a question that is asked with several arguments, all at the same time."""
+    with ThreadPoolExecutor(max_workers=len(several) or 1) as pool:
+        return list(pool.map(lambda one: question(*one), several))
+
+
 class ActionModule(ActionBase):
     """ports: those that nginx listens on, that of TLS last. active: units of the host that are active.
-    sites: of each that is asked, C(name) and C(tls).
+    sites: of each that is asked, C(name), C(tls) and C(upstreams).
     """
 
     def run(self, tmp=None, task_vars=None):
         """Ansible calls this, in a process of its own for each task."""
         result = super().run(tmp, task_vars)
-        address, warnings = self.address(), []
-        for port in map(int, self._task.args["ports"]) if address else ():
-            if problem := problem_of(address, port):
-                there = [
-                    one.removesuffix(".service") for one in FIREWALLS if one in self._task.args["active"]
-                ]
-                known = f" (it has {', '.join(there)})" if there else ""
-                warnings.append(
+        address, ports = self.address(), [int(one) for one in self._task.args["ports"]]
+        warnings = list(self.closed(address, ports) if address else ())
+        if address and not warnings:
+            warnings = list(self.refused(address, ports))
+        return {**result, "changed": False, "warnings": warnings}
+
+    def closed(self, address, ports):
+        """A sentence for each port that lets nobody in."""
+        there = [one.removesuffix(".service") for one in FIREWALLS if one in self._task.args["active"]]
+        known = f" (it has {', '.join(there)})" if there else ""
+        for port, problem in zip(ports, at_once(problem_of, [(address, one) for one in ports]), strict=True):
+            if problem:
+                yield (
                     f"No connection from here to {address}:{port}, where nginx listens: {problem}. "
                     f"Does a firewall of the host{known} or before it let TCP port {port} in?"
                 )
-        if not warnings and address:
-            warnings = list(self.refused(address))
-        return {**result, "changed": False, "warnings": warnings}
 
-    def refused(self, address):
-        """A sentence for each site that sends its visitors away."""
-        for site in self._task.args["sites"]:
-            tls = site["tls"] != "none"
-            status = status_of(address, int(self._task.args["ports"][-1 if tls else 0]), site["name"], tls)
-            said = f"{'https' if tls else 'http'}://{site['name']}/ answers {status}."
+    def refused(self, address, ports):
+        """A sentence for each first page that is none."""
+        pages = first_pages(self._task.args["sites"], ports)
+        statuses = at_once(status_of, [(address, *page) for page in pages])
+        for (_port, name, tls, path), status in zip(pages, statuses, strict=True):
+            said = f"{'https' if tls else 'http'}://{name}{path} answers {status}."
             if status in SENT_AWAY:
                 yield f"{said} If the program does so to names that it does not know, tell it this one."
             elif status >= 500:

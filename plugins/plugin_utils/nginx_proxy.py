@@ -4,8 +4,8 @@ import re
 
 from .nginx_proxy_certificates import about_acme, about_certificate
 from .nginx_proxy_description import describe
-from .nginx_proxy_locations import slug
-from .nginx_proxy_paths import about_access, about_paths
+from .nginx_proxy_locations import below, slug
+from .nginx_proxy_paths import about_access, about_apps, about_paths
 from .nginx_proxy_values import (
     HEADER,
     LIMITS,
@@ -21,6 +21,8 @@ from .nginx_proxy_values import (
     as_ascii,
     called,
     every,
+    every_server,
+    servers,
     site_name,
     upstream,
 )
@@ -43,6 +45,7 @@ class Inputs:
         for site in self.sites:
             for key in ("names", "redirects"):
                 site[key] = [as_ascii(one) for one in site[key]]
+            site["paths"] = [filled(options["paths"]["options"], one) for one in site["paths"]]
         self.present = [one for one in self.sites if one["state"] == "present"]
         self.limits = filled(run.options["nginx_proxy_limits"]["options"], variables["nginx_proxy_limits"])
         self.acme = filled(run.options["nginx_proxy_acme"]["options"], variables["nginx_proxy_acme"])
@@ -56,6 +59,7 @@ class Inputs:
         yield from self.about_files()
         for site in self.present:
             yield from about_access(site)
+            yield from about_apps(site)
         yield from about_paths(self.sites)
         yield from self.about_pages()
         yield from about_acme(self.acme, self.present, self.run)
@@ -99,25 +103,26 @@ class Inputs:
                 f"nginx_proxy_sites: redirects: {listed(bad)} is no single name to send visitors to. Give a name "
                 "without a * first."
             )
-        if empty := [called(site) for site in self.present if not (site["upstreams"] or site["static"])]:
+        if empty := [called(site) for site in self.present if not (any(servers(site)) or site["static"])]:
             yield (
                 f"nginx_proxy_sites: {listed(empty)} has neither upstreams nor static. Give one, or state: absent."
             )
 
     def about_upstreams(self):
         """Where requests go."""
-        if bad := [one for one in every(self.sites, "upstreams") if not upstream(str(one))]:
+        if bad := [one for one in every_server(self.sites) if not upstream(one)]:
             yield (
                 f"nginx_proxy_sites: {quoted(bad)} is no upstream. Give host:port, [IPv6]:port (ports from 1 to "
                 "65535) or unix:/path."
             )
         for site in self.present:
-            if again := twice(site["upstreams"] + [one["url"] for one in site["static"]]):
+            paths = [below(one["path"]) for one in site["paths"]] + [one["url"] for one in site["static"]]
+            if again := [one for group in [*servers(site), paths] for one in twice(group)]:
                 yield (
-                    f"nginx_proxy_sites: {called(site)} has {listed(again)} twice. Give each upstream and each "
-                    "url of static files once."
+                    f"nginx_proxy_sites: {called(site)} has {listed(again)} twice. Give each upstream, each path "
+                    "and each url of static files once."
                 )
-        if bad := [one for site in self.present for one in site["upstreams"] if self.nginx_itself(one)]:
+        if bad := [one for one in every_server(self.present) if self.nginx_itself(one)]:
             yield (
                 f"nginx_proxy_sites: {listed(bad)} is nginx itself, so requests would go round in a circle. Give "
                 "the app's port, or change nginx_proxy_http_port or nginx_proxy_https_port."
@@ -140,7 +145,7 @@ class Inputs:
         paths = [one["path"] for one in static] + [site["favicon"] for site in self.sites if site["favicon"]]
         if bad := [one for one in paths if not PATH.fullmatch(one)]:
             yield f"nginx_proxy_sites: {quoted(bad)} can't be a path of static files or a favicon. {PATHS}"
-        if bad := [one for one in paths + every(self.sites, "upstreams") if OWN_TMP.match(str(one))]:
+        if bad := [one for one in paths + every_server(self.sites) if OWN_TMP.match(one)]:
             yield (
                 f"nginx_proxy_sites: {quoted(bad)} is invisible to nginx, which has a /tmp of its own. Give a path "
                 "that is not below /tmp or /var/tmp: sockets belong into /run, files into /srv."

@@ -7,7 +7,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 
 from .command_line import ROOT
 from .nginx_proxy_headers import CACHE_KEY, CACHE_OWN, HEADERS, HEARSAY, SAID, header, respelt
-from .nginx_proxy_locations import locations, rules, slug, spelt
+from .nginx_proxy_locations import locations, rules, slug, spelt, upstreams
 from .values import address
 
 CERTIFICATES = "/etc/nginx/certificates"
@@ -29,7 +29,6 @@ class Site:
     target: str
     tls: str
     upstreams: list
-    sticky: str
     redirect: bool
     hsts: str
     by_address: bool
@@ -38,7 +37,7 @@ class Site:
     max_body_size: str
     timeout: int
     rules: list
-    guarded: list
+    plain: list
     locations: list
     closed_allow: list
     closed_paths: list
@@ -64,9 +63,10 @@ def described_site(site, number, ports):
     name, closed, tls = slug(site["names"][0]), site["maintenance"], site["tls"] != "none"
     redirect = tls and boolean(site["redirect"])
     hsts = {"host": TWO_YEARS, "subdomains": f"{TWO_YEARS}; includeSubDomains"}.get(site["hsts"], "")
-    guarded = [rule["path"] for rule in site["access"] if rule["path"] != "/"]
+    plain = [one["path"] for one in site["access"] + site["paths"] if one["path"] != "/"]
+    apps = upstreams(site)
     sent = {**HEADERS, **site["headers"]}
-    sockets = [one.removeprefix("unix:") for one in site["upstreams"] if one.startswith("unix:")]
+    servers = [server for app in apps for server in app.servers]
     return Site(
         slug=name,
         name=site["names"][0],
@@ -75,8 +75,7 @@ def described_site(site, number, ports):
         redirects=server_name(site["redirects"]),
         target=public_address(site["names"][0], "https" if tls else "http", ports),
         tls=site["tls"] if tls else "",
-        upstreams=site["upstreams"],
-        sticky=site["sticky"],
+        upstreams=apps,
         redirect=redirect,
         hsts=hsts if redirect else "",
         by_address=any(address(one) for one in site["names"] + site["redirects"]),
@@ -85,7 +84,7 @@ def described_site(site, number, ports):
         max_body_size=site["max_body_size"],
         timeout=int(site["timeout"]),
         rules=rules(site),
-        guarded=[(spelt(path), re.escape(path.rstrip("/"))) for path in guarded],
+        plain=[(spelt(path), re.escape(path.rstrip("/"))) for path in plain],
         locations=locations(site),
         closed_allow=closed["allow"],
         closed_paths=[spelt(path) + "/" * path.endswith("/") for path in closed["paths"]],
@@ -95,7 +94,7 @@ def described_site(site, number, ports):
         named=[
             *(one["path"] for one in site["static"]),
             *[site["favicon"]] * bool(site["favicon"]),
-            *sockets,
+            *(one.removeprefix("unix:") for one in servers if one.startswith("unix:")),
         ],
     )
 
@@ -124,7 +123,7 @@ def describe(variables, present, limits, acme, run):
     connections = int(variables["nginx_proxy_worker_connections"])
     modern = variables["nginx_proxy_tls_profile"] == "modern"
     folders = [site.certificate for site in sites if site.tls]
-    upstreams = [one for site in sites for one in site.upstreams if ON_THIS_HOST.match(one)]
+    servers = [server for site in sites for app in site.upstreams for server in app.servers]
     trusted = variables["nginx_proxy_trusted_proxies"]
     return {
         "sites": [asdict(site) for site in sites],
@@ -152,7 +151,7 @@ def describe(variables, present, limits, acme, run):
         "cache_own": [asdict(header(name)) for name in CACHE_OWN.split()],
         "scheme": "$tornadoes_scheme" if trusted else "$scheme",
         "request_id": "$tornadoes_request_id" if trusted else "$request_id",
-        "upstreams": list(dict.fromkeys(upstreams)),
+        "upstreams": list(dict.fromkeys(one for one in servers if ON_THIS_HOST.match(one))),
         "named": list(dict.fromkeys(path for site in sites for path in site.named)),
         "read_at_start": [
             f"{folder}/{name}" for folder in folders for name in ("fullchain.pem", "privkey.pem")

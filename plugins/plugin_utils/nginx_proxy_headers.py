@@ -13,11 +13,11 @@ HEADERS = {
 # What nginx says to the app of its client and of the request's body.
 SAID = (
     "X-Real-IP X-Scheme X-Request-ID X-Forwarded-For X-Forwarded-Proto X-Forwarded-Host X-Forwarded-Port"
-    " X-Forwarded-Server Content-Length Transfer-Encoding"
+    " X-Forwarded-Server X-Forwarded-Prefix Content-Length Transfer-Encoding"
 )
 # What clients may say of themselves and some programs believe, besides the names that Tornado looks at.
 HEARSAY = (
-    "X-Forwarded-Prefix X-Forwarded-Path X-Forwarded-Scheme X-Forwarded-Ssl X-Forwarded-Protocol X-Url-Scheme"
+    "X-Forwarded-Path X-Forwarded-Scheme X-Forwarded-Ssl X-Forwarded-Protocol X-Url-Scheme"
     " X-Original-Host X-Original-URL X-Rewrite-URL X-Host X-Client-IP X-Cluster-Client-IP Front-End-Https"
 )
 # Cached answers (a site's cache): what programs choose an answer by without saying so (Vary), and

@@ -2,6 +2,9 @@
 
 import re
 from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from ansible.module_utils.parsing.convert_bool import boolean
 
 # Where programs have their folders, and where a release has links to such.
 WRITTEN = re.compile("/var/(lib|cache)/|/srv/[^/]+/(current|releases)/")
@@ -24,16 +27,35 @@ class Rule:
 
 
 @dataclass
+class Upstream:
+    """The servers of one app, and the path that they have with all below it.
+
+    name: nginx's for them. prefix: what is taken off the path for the app, encoded, and spelt, how clients may
+    write it; both empty where it stays.
+    """
+
+    name: str
+    path: str
+    servers: list
+    sticky: str
+    prefix: str = ""
+    spelt: str = ""
+
+
+@dataclass
 class Location:
     """A location of nginx.
 
-    match: how nginx finds it. alias: where its files are; empty for the app's. written: the folder of files
-    that a program writes, in which a link may be anything.
+    match: how nginx finds it. alias: where its files are; empty for an app's. slash: visitors are sent on, to
+    the same path with a slash at its end. written: the folder of files that a program writes, in which a link
+    may be anything.
     """
 
     match: str
     path: str
     alias: str = ""
+    upstream: Upstream | None = None
+    slash: bool = False
     expires: str = "$tornadoes_expires"
     rule: Rule | None = None
     cached: bool = False
@@ -90,9 +112,31 @@ def open_rules(site):
     return [rule.path for rule in found if not rule.guards and nearest(rule.path, guarding) is None]
 
 
+def upstreams(site):
+    """Those of a site, the longest path first; its own, if it has some, are for /."""
+    own = {"path": "/", "upstreams": site["upstreams"], "sticky": "", "strip_prefix": False}
+    entries = sorted(site["paths"] + [own] * bool(own["upstreams"]), key=lambda one: -len(below(one["path"])))
+    found = []
+    for number, one in enumerate(entries):
+        name = f"tornadoes_{slug(site['names'][0])}" + f"_path{number}" * (one is not own)
+        apart = one["path"].rstrip("/") * boolean(one["strip_prefix"])
+        found.append(
+            Upstream(
+                name,
+                below(one["path"]),
+                one["upstreams"],
+                one["sticky"] or site["sticky"],
+                quote(apart, safe="/!&()*+,:=@~"),
+                spelt(apart),
+            )
+        )
+    return found
+
+
 def locations(site):
-    """Locations of a site, the app's own one last."""
+    """Locations of a site, that of all other paths last."""
     by_path = {rule.path: rule for rule in reversed(rules(site))}
+    apps = {one.path: one for one in upstreams(site)}
     static = {one["url"]: one["path"] for one in reversed(site["static"])}
     found = []
     if site["favicon"]:
@@ -100,19 +144,23 @@ def locations(site):
     for one in site["static"]:
         # Both end in a slash, or "../" behind the URL would reach the folder above.
         found.append(Location(f"^~ {one['url']}", one["url"], below(one["path"])))
-    for path in [below(path) for path in [rule["path"] for rule in site["access"]] + site["cache"]]:
-        files = nearest(path, static)
-        inside = below(static[files]) + path[len(files) :] if files else ""
+    named = [one["path"] for one in site["access"] + site["paths"]] + site["cache"]
+    for path in map(below, named):
+        files = nearest(path, {**static, **apps})
+        inside = below(static[files]) + path[len(files) :] if files in static else ""
         if path != "/":
             # What is at the path itself, without the slash: a file, or the app's.
             found.append(Location(f"= {path[:-1]}", path, inside[:-1] if path != files else ""))
             found.append(Location(f"^~ {path}", path, inside))
     found.append(Location("/", "/"))
     for one in found:
-        one.rule = by_path.get(nearest(one.path, by_path))
         files = nearest(one.path, static) if one.alias else None
         if files and WRITTEN.match(static[files]):
             one.written = below(static[files])
+        one.upstream = apps.get(nearest(one.path, apps))
+        one.slash = bool(one.upstream and one.upstream.prefix and one.match == f"= {one.upstream.path[:-1]}")
+        # To be sent on tells nobody anything, and nginx does it before it asks who it is.
+        one.rule = None if one.slash else by_path.get(nearest(one.path, by_path))
         one.cached = any(below(one.path).startswith(below(path)) for path in site["cache"])
     # Once each, the first: a path may be guarded, cached and on disk.
     return list({one.match: one for one in reversed(found)}.values())[::-1]

@@ -24,14 +24,30 @@ def about_access(site):
         )
 
 
+def about_apps(site):
+    """What other apps a site has."""
+    for one in site["paths"]:
+        if one["path"] == "/":
+            yield (
+                f"nginx_proxy_sites: paths: / is all of {called(site)}. Give its upstreams as the site's own, beside "
+                "paths."
+            )
+        if not one["upstreams"]:
+            yield (
+                f"nginx_proxy_sites: paths: {one['path']} of {called(site)} has no upstreams. Give at least one, or "
+                "remove the path."
+            )
+
+
 def about_paths(sites):
     """Which addresses of a site are meant. nginx compares with the decoded path, and refuses other spellings."""
     rules = every(sites, "access")
     closed = [path for site in sites for path in site["maintenance"]["paths"]]
-    mine = [one for one in [rule["path"] for rule in rules] + every(sites, "cache") if one != "/"] + closed
+    given = [one["path"] for one in rules + every(sites, "paths")] + every(sites, "cache")
+    mine = [one for one in given if one != "/"] + closed
     bad = [one for one in mine if not PATH.fullmatch(one)]
     if bad:
-        yield f"nginx_proxy_sites: {quoted(bad)} can't be a path of access, cache or maintenance. {PATHS}"
+        yield f"nginx_proxy_sites: {quoted(bad)} can't be a path of access, cache, maintenance or paths. {PATHS}"
     urls = [one["url"] for one in every(sites, "static") if STATIC.fullmatch(one["url"])]
     if unseen := [one for one in mine + urls if one not in bad and UNSEEN.search(one)]:
         yield (

@@ -62,6 +62,16 @@ def every(sites, key):
     return [one for site in sites for one in site[key]]
 
 
+def servers(site):
+    """The upstreams of a site, and of its paths: a list each."""
+    return [site["upstreams"], *(one["upstreams"] for one in site["paths"])]
+
+
+def every_server(sites):
+    """The upstreams of all sites and their paths."""
+    return [one for site in sites for group in servers(site) for one in group]
+
+
 def site_name(text):
     """Whether a text can be the name of a site: of a host (*.example.org too), or an address."""
     named = bool(NAME.fullmatch(text)) and len(text) <= LONGEST_NAME

@@ -4,7 +4,12 @@ import http.server
 import socket
 import threading
 
-from ansible_collections.tornadoes.tornadoes.plugins.action.nginx_proxy_reach import problem_of, status_of
+from ansible_collections.tornadoes.tornadoes.plugins.action.nginx_proxy_reach import (
+    at_once,
+    first_pages,
+    problem_of,
+    status_of,
+)
 
 
 def test_a_port_that_answers_is_no_news_and_one_that_does_not_is_named():
@@ -38,8 +43,29 @@ def test_a_program_that_knows_its_own_names_alone_is_asked_by_the_sites_name():
 
     with http.server.HTTPServer(("127.0.0.1", 0), Local) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        assert status_of(*server.server_address, "localhost", False) == 200
-        assert status_of(*server.server_address, "www.example.org", False) == 403
+        assert status_of(*server.server_address, "localhost", False, "/") == 200
+        assert status_of(*server.server_address, "www.example.org", False, "/") == 403
         # Not what it speaks: no answer, and no end of the run.
-        assert status_of(*server.server_address, "www.example.org", True) == 0
+        assert status_of(*server.server_address, "www.example.org", True, "/") == 0
         server.shutdown()
+
+
+def test_each_app_of_a_site_is_visited_by_the_sites_own_scheme():
+    sites = [
+        {"name": "www.example.org", "tls": "acme", "upstreams": [{"path": "/é/"}, {"path": "/"}]},
+        {"name": "plain.example.org", "tls": "", "upstreams": [{"path": "/"}]},
+        {"name": "files.example.org", "tls": "", "upstreams": []},
+    ]
+    assert first_pages(sites, [80, 443]) == [
+        (443, "www.example.org", True, "/%C3%A9/"),
+        (443, "www.example.org", True, "/"),
+        (80, "plain.example.org", False, "/"),
+    ]
+
+
+def test_all_are_asked_before_one_has_answered():
+    everybody = threading.Barrier(30)
+    assert at_once(lambda number: everybody.wait(30) < 30 and number, [(one,) for one in range(30)]) == [
+        *range(30)
+    ]
+    assert at_once(print, []) == []
