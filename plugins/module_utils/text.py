@@ -3,6 +3,7 @@
 import re
 
 ADDRESS = re.compile(r"(?i)\b((?:https?|ftps?)://)[^/\s'\"]*@")
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 PASSWORD = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://[^/\s'\":@]*):[^/\s'\"]*@")
 
 
@@ -13,6 +14,11 @@ def printable(text):
     """
     text = text.expandtabs()
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def logged(line):
+    """One line of a program's log as it is shown: many write theirs in colours, terminal or not."""
+    return printable(COLOUR.sub("", line))
 
 
 def without_passwords(text):

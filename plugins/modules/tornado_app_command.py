@@ -46,7 +46,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.sandbox import sandbox
 from ..module_utils.sandbox_reasons import remedy
 from ..module_utils.systemd import properties
-from ..module_utils.text import printable
+from ..module_utils.text import logged
 
 LEFTOVER_TIMEOUT = 600  # seconds for a command that a killed run has left
 SHOWN = 5  # of the last lines that a failed command said
@@ -72,7 +72,7 @@ def run(unit, release, command):
     words += ["/usr/bin/python3", "-IS", f"{release}/.release/launcher.py", "run", *command]
     done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     said = (done.stderr.strip() or done.stdout.strip()).decode("utf-8", "replace").splitlines()
-    return done.returncode, [printable(line) for line in said[-SHOWN:]]
+    return done.returncode, [logged(line) for line in said[-SHOWN:]]
 
 
 def refusal(name, release, commands):

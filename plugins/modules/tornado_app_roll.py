@@ -86,7 +86,7 @@ from ..module_utils.lockfile import open_lock
 from ..module_utils.refusal import Refusal
 from ..module_utils.sandbox_reasons import remedy
 from ..module_utils.static import missing
-from ..module_utils.text import printable
+from ..module_utils.text import logged
 from ..module_utils.units import install
 
 LINES = 12  # of the journal, shown when a release is refused
@@ -114,7 +114,7 @@ def last_lines(pid, begun, path):
     # No --lines: with --since, Debian 12's journalctl takes the first ones.
     words = ["journalctl", f"_PID={pid}", f"--since=@{int(begun)}", "--output=cat", "--no-pager"]
     text = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False).stdout
-    return [printable(line) for line in unasked(text.splitlines(), path)[-LINES:]]
+    return [logged(line) for line in unasked(text.splitlines(), path)[-LINES:]]
 
 
 def to_swap(before, release, ports):

@@ -7,7 +7,11 @@ import sys
 import pytest
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils.refusal import Refusal
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils.seal import seal
-from ansible_collections.tornadoes.tornadoes.plugins.module_utils.text import printable, without_passwords
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils.text import (
+    logged,
+    printable,
+    without_passwords,
+)
 
 
 @pytest.fixture
@@ -86,6 +90,7 @@ def test_an_access_list_does_not_outlive_the_build(environment):
 def test_text_of_others_says_what_it_is():
     assert printable("a\tb\x1b]0;x\x07\u202e\r") == r"a       b\x1b]0;x\x07\u202e\r"
     assert printable("Été ✓ 漢字") == "Été ✓ 漢字"
+    assert logged("\x1b[1;35mOSError\x1b[0m: \x1b]0;x\x07") == r"OSError: \x1b]0;x\x07"
     said = "fatal: unable to access 'https://me:t0ken@example.org/x.git/' and redis://:t0ken@host/0"
     assert "t0ken" not in without_passwords(said)
     assert "https://example.org/x.git/" in without_passwords(said)
