@@ -97,7 +97,7 @@ def podman(container):
 def playbook(scenario):
     """Run a playbook on the scenario's inventory: the exit code, and all that it printed."""
 
-    def run(name, *words, inventory=None):
+    def run(name, *words, inventory=None, timeout=240):
         sources = inventory or [scenario / "hosts.yml"]
         inventories = [f"--inventory={one}" for one in [*sources, ROOT / "molecule/shared/inventory"]]
         command = ["ansible-playbook", *inventories, name, *words]
@@ -105,7 +105,7 @@ def playbook(scenario):
         # molecule forces colours where it has a terminal; they would stand between words that are looked for.
         environment["ANSIBLE_FORCE_COLOR"] = "0"
         done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout, check=False
         )
         print(done.stdout + done.stderr)
         return done.returncode, done.stdout + done.stderr

@@ -1,10 +1,8 @@
 """Programs that nobody adapted, deployed by the lines that docs/programs.md shows."""
 
-import threading
-import time
-
 import pytest
 from conftest import ROOT
+from visits import Visits
 
 MADE = ROOT / ".cache/shapes"
 # Where the words that it answers with stand in its source, and what they are.
@@ -24,30 +22,13 @@ def test_it_answers_through_nginx(client, name):
 @pytest.fixture(scope="module")
 def heard(client, playbook):
     """One deploy of the three changed programs: what their visitors heard meanwhile, in order."""
-    found = {name: [] for name in APPS}
-    done = threading.Event()
-
-    def visit(name):
-        while not done.is_set():
-            answer = client.ask("/", host=f"{name}.example.org")
-            found[name].append((answer.status, answer.body.decode()))
-            time.sleep(0.2)
-
     for name, (file, words) in APPS.items():
         source = MADE / name / file
         source.write_text(source.read_text().replace(words, f"Welcome to {name}"))
-    visitors = [threading.Thread(target=visit, args=[name]) for name in APPS]
-    for visitor in visitors:
-        visitor.start()
-    try:
+    with Visits(client, {f"{name}.example.org": "/" for name in APPS}) as visits:
         code, _output = playbook("playbooks/deploy.yml")
-        time.sleep(0.5)
-    finally:
-        done.set()
-        for visitor in visitors:
-            visitor.join()
     assert code == 0
-    return found
+    return {name: visits.heard[f"{name}.example.org"] for name in APPS}
 
 
 @pytest.mark.parametrize("name", APPS)
