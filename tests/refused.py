@@ -211,6 +211,10 @@ REFUSED = {
         sites({"redirects": ["https://example.org"]}),
         "nginx_proxy_sites: 'https://example.org' can't be the name of a site.",
     ),
+    "a first name that no file can have": (
+        sites({"names": [".".join(["a" * 60] * 4), "www.example.org"]}),
+        "would name the site's files, and is too long for that. Put a name of at most 240 characters first.",
+    ),
     "two sites with one name": (
         sites({}, {"names": ["example.org", "www.example.org"]}),
         "nginx_proxy_sites: www.example.org stands in two sites",

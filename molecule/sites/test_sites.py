@@ -173,6 +173,7 @@ def test_a_site_chooses_its_headers(client):
     for target in ("/", "/static/style.css", "/static/nowhere"):
         headers = client.ask(target, host=GUARDED).headers
         assert headers["content-security-policy"] == "default-src 'self'; img-src *"
+        assert headers["cross-origin-embedder-policy-report-only"] == "require-corp"
         assert headers[HSTS] == "max-age=63072000; includeSubDomains"
         assert headers["x-content-type-options"] == "nosniff"
         assert "x-frame-options" not in headers

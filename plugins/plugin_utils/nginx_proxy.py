@@ -9,6 +9,8 @@ from .nginx_proxy_paths import about_access, about_apps, about_paths
 from .nginx_proxy_values import (
     HEADER,
     LIMITS,
+    LONGEST_FIRST,
+    LONGEST_NAME,
     NETWORKS,
     OWN_TMP,
     PATHS,
@@ -92,6 +94,12 @@ class Inputs:
             yield (
                 f"nginx_proxy_sites: {quoted(bad)} can't be the name of a site. Give host names in lowercase "
                 "(www.example.org, *.example.org) or addresses, without a port."
+            )
+        names = [called(site) for site in self.sites]
+        if long := [one for one in names if LONGEST_FIRST < len(one) <= LONGEST_NAME]:
+            yield (
+                f"nginx_proxy_sites: {listed(long)} would name the site's files, and is too long for that. Put a name "
+                f"of at most {LONGEST_FIRST} characters first."
             )
         if again := twice([name for site in self.present for name in site["names"] + site["redirects"]]):
             yield (

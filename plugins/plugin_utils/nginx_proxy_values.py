@@ -7,6 +7,7 @@ from .values import PATH, address, port, whole
 LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 NAME = re.compile(rf"(?:\*\.)?(?:{LABEL}\.)*(?![0-9]){LABEL}")
 LONGEST_NAME = 253  # characters, in the DNS; a label has 63
+LONGEST_FIRST = 240  # of a file's name, 255, with what stands before and behind it
 HOST = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
 QUOTED = re.compile(r"[ !#%-\[\]-~]*")  # what can stand between quotes: neither quote, backslash nor dollar
 HEADER = re.compile("[A-Za-z][A-Za-z0-9-]*")
