@@ -8,6 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ..plugin_utils.command_line import COLLECTION, ROOT
 from ..plugin_utils.controller import text_of
 from ..plugin_utils.nginx_proxy import IPV6
+from ..plugin_utils.values import listed
 
 ROLE = ROOT / "roles/nginx_proxy"
 SNIPPETS = ("clients", "compression", "limits", "log", "proxy", "tls")
@@ -70,8 +71,30 @@ def configuration(nginx, host, read):
     return files, {rule["users"]: read(rule["users_file"]) for rule in rules}
 
 
+def report(done, settings, host, dry):
+    """What whoever runs this should know, a sentence each. done: what the module says. dry: with --check."""
+    if settings:
+        yield (
+            f"Of the nginx.conf that was there {'would go' if dry else 'went'}, its copy is "
+            f"/etc/nginx/nginx.conf.dist: {listed(settings)}"
+        )
+    if done["unmanaged"]:
+        yield f"Left alone, and part of what nginx serves: {listed(done['unmanaged'])}"
+    if done["drifted"]:
+        yield f"Edited by hand, and {'to be undone' if dry else 'undone'}: {listed(done['drifted'])}"
+    # They may still come, so nothing fails, and in a dry run nothing that it would start is there.
+    if done["missing"] and not dry:
+        yield (
+            f"nginx_proxy_sites: {listed(done['missing'])} is not there on {host}. Visitors get an error for "
+            "it until it is."
+        )
+
+
 class ActionModule(ActionBase):
-    """found: what the host has, and its C(description), as the action C(inputs) says."""
+    """found: what the host has, and its C(description), as the action C(inputs) says.
+
+    Adds a C(report) to what the module says.
+    """
 
     def run(self, tmp=None, task_vars=None):
         """Ansible calls this, in a process of its own for each task."""
@@ -86,7 +109,11 @@ class ActionModule(ActionBase):
         words = {name: nginx[name] for name in ("drop_in", "upstreams", "named", "read_at_start")}
         words |= {"files": files, "users": users, "port": nginx["http_port"]}
         name = f"{COLLECTION}.nginx_proxy_configuration"
-        return {**result, **self._execute_module(module_name=name, module_args=words, task_vars=task_vars)}
+        done = self._execute_module(module_name=name, module_args=words, task_vars=task_vars)
+        if not done.get("failed"):
+            host = task_vars["inventory_hostname"]
+            done["report"] = list(report(done, found["settings"], host, self._task.check_mode))
+        return {**result, **done}
 
     def build(self, task_vars):
         """What nginx says of its version and build, now that it may be installed."""

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from ansible_collections.tornadoes.tornadoes.plugins.action.nginx_proxy_configuration import report
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils import (
     nginx_paths,
     nginx_reasons,
@@ -154,3 +155,16 @@ def test_a_refusal_brings_back_the_nginx_conf_of_somebody(tmp_path, monkeypatch)
     nginx_swap.put_back(None, nginx_paths.EDITED, None, True)
     assert (tmp_path / "LINK").read_text() == "somebody's own"
     assert (tmp_path / "DIST").read_text() == "Debian's own"
+
+
+def test_what_a_run_found_is_told_and_what_it_would_start_is_not_missed_before():
+    done = {"unmanaged": ["/a"], "drifted": ["/b", "/c"], "missing": ["127.0.0.1:1"]}
+    assert list(report(done, ["gzip off;"], "www1", dry=False)) == [
+        "Of the nginx.conf that was there went, its copy is /etc/nginx/nginx.conf.dist: gzip off;",
+        "Left alone, and part of what nginx serves: /a",
+        "Edited by hand, and undone: /b, /c",
+        "nginx_proxy_sites: 127.0.0.1:1 is not there on www1. Visitors get an error for it until it is.",
+    ]
+    dry = list(report(done, [], "www1", dry=True))
+    assert dry[1:] == ["Edited by hand, and to be undone: /b, /c"]
+    assert list(report({key: [] for key in done}, [], "www1", dry=False)) == []
