@@ -1,10 +1,12 @@
 """Render nginx's configuration for a host by its description, and let the module swap it."""
 
+import os
 import re
 
 from ansible.plugins.action import ActionBase
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from ..module_utils import nginx_paths as paths
 from ..plugin_utils.command_line import COLLECTION, ROOT
 from ..plugin_utils.controller import text_of
 from ..plugin_utils.nginx_proxy import IPV6
@@ -71,6 +73,19 @@ def configuration(nginx, host, read):
     return files, {rule["users"]: read(rule["users_file"]) for rule in rules}
 
 
+CERTIFICATES, CLOSED, CACHE = "/etc/nginx/certificates", "/etc/nginx/maintenance", "/var/lib/nginx/cache"
+
+
+def unused(folders, nginx):
+    """Paths that former sites have left. folders: of the host, as they were before this run."""
+    certificates = {site["certificate"] for site in nginx["sites"]}
+    slugs = {site["slug"] for site in nginx["sites"]}
+    yield from {f"{CERTIFICATES}/{name}" for name in folders[CERTIFICATES]} - certificates
+    yield from (f"{CLOSED}/{name}" for name in folders[CLOSED] if name not in slugs)
+    if not nginx["caching"] and os.path.basename(CACHE) in folders[os.path.dirname(CACHE)]:
+        yield CACHE
+
+
 def report(done, settings, host, dry):
     """What whoever runs this should know, a sentence each. done: what the module says. dry: with --check."""
     if settings:
@@ -88,13 +103,19 @@ def report(done, settings, host, dry):
             f"nginx_proxy_sites: {listed(done['missing'])} is not there on {host}. Visitors get an error for "
             "it until it is."
         )
+    # A restart loses requests, and when to do that is not the role's to say.
+    if done["restart_needed"]:
+        yield (
+            f"nginx has been running since before {paths.DROP_IN} was written, and gets its sandbox at the"
+            " next start. That is the next boot, or: systemctl restart nginx, which cuts requests in flight."
+        )
+    if done["removed"]:
+        went = "would go" if dry else "went"
+        yield f"No site uses these any more, and they {went}: {listed(done['removed'])}"
 
 
 class ActionModule(ActionBase):
-    """found: what the host has, and its C(description), as the action C(inputs) says.
-
-    Adds a C(report) to what the module says.
-    """
+    """found: what the host has, and its C(description), as the action C(inputs) says. The report is shown."""
 
     def run(self, tmp=None, task_vars=None):
         """Ansible calls this, in a process of its own for each task."""
@@ -108,12 +129,17 @@ class ActionModule(ActionBase):
         )
         words = {name: nginx[name] for name in ("drop_in", "upstreams", "named", "read_at_start")}
         words |= {"files": files, "users": users, "port": nginx["http_port"]}
+        words["unused"] = sorted(unused(found["folders"], nginx))
         name = f"{COLLECTION}.nginx_proxy_configuration"
         done = self._execute_module(module_name=name, module_args=words, task_vars=task_vars)
-        if not done.get("failed"):
-            host = task_vars["inventory_hostname"]
-            done["report"] = list(report(done, found["settings"], host, self._task.check_mode))
-        return {**result, **done}
+        if done.get("failed"):
+            return {**result, **done}
+        result |= {"changed": done["changed"], "diff": done["diff"]}
+        host = task_vars["inventory_hostname"]
+        if said := list(report(done, found["settings"], host, self._task.check_mode)):
+            # As the module debug shows it.
+            result |= {"msg": said, "_ansible_verbose_always": True}
+        return result
 
     def build(self, task_vars):
         """What nginx says of its version and build, now that it may be installed."""

@@ -8,7 +8,7 @@ short_description: Swap nginx's configuration as a whole, or not at all
 description:
   - Stores the files below C(/etc/nginx/tornadoes), tests them, links C(/etc/nginx/nginx.conf)
     to them, and starts or reloads nginx. If any step fails, the old link is back.
-  - Reloads only if nginx has yet to read something.
+  - Reloads only if nginx has yet to read something. Lets nginx start at boot.
   - The action of that name renders the files by the description of a host, and gives all other options.
 author: The Tornadoes authors (!UNKNOWN)
 options:
@@ -51,6 +51,11 @@ options:
     description: >-
       Further files that nginx reads when it loads its configuration, as certificates. A file C(unread)
       beside one says that nginx has yet to.
+  unused:
+    type: list
+    elements: str
+    default: []
+    description: Paths that are removed after the swap, since no site uses them any more.
 """
 
 EXAMPLES = r"""
@@ -79,10 +84,11 @@ missing:
   elements: str
   returned: always
   description: Those of C(upstreams) and C(named) that are not there.
-enabled:
-  type: bool
+removed:
+  type: list
+  elements: str
   returned: always
-  description: Whether nginx starts at boot.
+  description: Those of C(unused) that were there.
 restart_needed:
   type: bool
   returned: always
@@ -103,7 +109,7 @@ from ..module_utils.nginx_release import MARK, drifted, filled, leftovers, linke
 from ..module_utils.nginx_service import Refused, restart_needed, unit
 from ..module_utils.nginx_swap import reload_needed, swap
 from ..module_utils.nginx_unmanaged import is_stock, unloaded, unmanaged
-from ..module_utils.systemd import outdated
+from ..module_utils.systemd import outdated, run
 
 USER = "www-data"  # Debian's, of the workers
 
@@ -129,6 +135,7 @@ def main():
             "upstreams": texts,
             "named": texts,
             "read_at_start": texts,
+            "unused": texts,
         },
         supports_check_mode=True,
     )
@@ -152,9 +159,11 @@ def main():
     # The folder's name is in every include; as a difference it tells nothing.
     in_use = f"tornadoes/{os.path.basename(old)}" if old else MARK
     was = {path: text.replace(in_use, MARK) for path, text in before.items() if not path.startswith("users/")}
+    removed = [path for path in module.params["unused"] if os.path.lexists(path)]
     result = {
-        "changed": bool(pending or leftovers(folder)),
+        "changed": bool(pending or leftovers(folder) or removed or not now["enabled"]),
         "release": name,
+        "removed": removed,
         "unmanaged": unmanaged(),
         "drifted": drifted(old, before),
         "diff": differences({**was, paths.DROP_IN: confined}, {**shown, paths.DROP_IN: drop_in}),
@@ -166,11 +175,14 @@ def main():
             swap(folder, filled(files, name), origins, drop_in, module.params["port"], group, more)
     except Refused as error:
         module.fail_json(msg=f"{str(error).rstrip('.')}. The old configuration stays in use.")
-    for path in [] if module.check_mode else leftovers(folder):
-        (os.unlink if os.path.islink(path) else shutil.rmtree)(path)
+    if not module.check_mode:
+        for path in [*leftovers(folder), *removed]:
+            (shutil.rmtree if os.path.isdir(path) and not os.path.islink(path) else os.unlink)(path)
+        code, output = (0, "") if now["enabled"] else run("systemctl", "enable", "nginx")
+        if code:
+            module.fail_json(msg=f"nginx can't be enabled for the next boot: {output}")
     module.exit_json(
         missing=missing(module.params["upstreams"], module.params["named"]),
-        enabled=now["enabled"],
         restart_needed=restart_needed(),
         **result,
     )

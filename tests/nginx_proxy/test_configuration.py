@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from ansible_collections.tornadoes.tornadoes.plugins.action.nginx_proxy_configuration import report
+from ansible_collections.tornadoes.tornadoes.plugins.action.nginx_proxy_configuration import report, unused
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils import (
     nginx_paths,
     nginx_reasons,
@@ -159,12 +159,30 @@ def test_a_refusal_brings_back_the_nginx_conf_of_somebody(tmp_path, monkeypatch)
 
 def test_what_a_run_found_is_told_and_what_it_would_start_is_not_missed_before():
     done = {"unmanaged": ["/a"], "drifted": ["/b", "/c"], "missing": ["127.0.0.1:1"]}
+    done |= {"removed": ["/d"], "restart_needed": False}
     assert list(report(done, ["gzip off;"], "www1", dry=False)) == [
         "Of the nginx.conf that was there went, its copy is /etc/nginx/nginx.conf.dist: gzip off;",
         "Left alone, and part of what nginx serves: /a",
         "Edited by hand, and undone: /b, /c",
         "nginx_proxy_sites: 127.0.0.1:1 is not there on www1. Visitors get an error for it until it is.",
+        "No site uses these any more, and they went: /d",
     ]
     dry = list(report(done, [], "www1", dry=True))
-    assert dry[1:] == ["Edited by hand, and to be undone: /b, /c"]
+    assert dry[1:] == [
+        "Edited by hand, and to be undone: /b, /c",
+        "No site uses these any more, and they would go: /d",
+    ]
     assert list(report({key: [] for key in done}, [], "www1", dry=False)) == []
+
+
+def test_what_former_sites_have_left_goes():
+    certificates, closed = "/etc/nginx/certificates", "/etc/nginx/maintenance"
+    folders = {certificates: ["old", "www"], closed: ["old", "www"], "/var/lib/nginx": ["body", "cache"]}
+    site = {"slug": "www", "certificate": f"{certificates}/www"}
+    found = set(unused(folders, {"sites": [site], "caching": True}))
+    assert found == {f"{certificates}/old", f"{closed}/old"}
+    assert "/var/lib/nginx/cache" in set(unused(folders, {"sites": [site], "caching": False}))
+    # A site without TLS has a certificate no more.
+    assert site["certificate"] in set(
+        unused(folders, {"sites": [{**site, "certificate": ""}], "caching": True})
+    )
