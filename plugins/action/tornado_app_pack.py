@@ -17,7 +17,7 @@ import tempfile
 from ansible import constants
 from ansible.plugins.action import ActionBase
 
-from ..module_utils.refusal import Refusal
+from ..module_utils.refusal import Refusal, unforeseen
 from ..plugin_utils.controller import located
 from ..plugin_utils.pack import pack
 from ..plugin_utils.source import remote
@@ -81,13 +81,21 @@ class ActionModule(ActionBase):
     """See plugins/modules/tornado_app_pack.py for what it takes and returns."""
 
     def run(self, tmp=None, task_vars=None):
-        """Ansible calls this, in a process of its own for each task."""
+        """Ansible calls this, in a process of its own for each task, which shows nothing of an exception."""
         result = super().run(tmp, task_vars)
+        try:
+            return {**result, **self.pack(task_vars)}
+        except Exception as problem:
+            refusal = f"tornado_app_source: can't be packed, {unforeseen(problem)}"
+            return {**result, "changed": False, "refusal": refusal}
+
+    def pack(self, task_vars):
+        """What the module returns."""
         words = plain(self._task.args)
         if "remove" in words:
             if os.path.basename(words["remove"]).startswith(PREFIX):
                 shutil.rmtree(words["remove"], ignore_errors=True)
-            return {**result, "changed": False}
+            return {"changed": False}
         _validated, words = self.validate_argument_spec(OPTIONS)
         words = plain(words)
         if not remote(words["source"]):
@@ -108,4 +116,4 @@ class ActionModule(ActionBase):
                 found |= pack(words, scratch)
             except Refusal as problem:
                 found["refusal"] = str(problem)
-        return {**result, **found}
+        return found

@@ -1,5 +1,8 @@
 """Why something is not done. Standard library only."""
 
+import os
+import traceback
+
 from .text import printable, without_passwords
 
 
@@ -16,3 +19,16 @@ class Refusal(Exception):
     def __str__(self):
         """As a terminal may show it: names in a source are anybody's."""
         return printable(without_passwords(super().__str__()))
+
+
+def unforeseen(problem):
+    """Half a sentence for an exception that nobody has thought of: where it was, without its text.
+
+    Where Ansible hides what a task says, it would be hidden as well; and its text may hold a secret.
+    """
+    last = traceback.extract_tb(problem.__traceback__)[-1]
+    what = [type(problem).__name__, *filter(None, [getattr(problem, "strerror", "")])]
+    return (
+        f"by a fault of Tornadoes or of its machine ({': '.join(what)}, in {os.path.basename(last.filename)},"
+        f" line {last.lineno}). Please report this, if the machine has room and its files can be read."
+    )

@@ -64,7 +64,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.interpreter import SYSTEM
 from ..module_utils.lockfile import holder, open_lock
 from ..module_utils.pip_reasons import remedy, why
-from ..module_utils.refusal import Refusal
+from ..module_utils.refusal import Refusal, unforeseen
 from ..module_utils.seal import seal
 from ..module_utils.text import printable, without_passwords
 from ..module_utils.unprivileged import LOCAL, run
@@ -88,6 +88,8 @@ VARIABLES = re.compile(
     r"|CC|CXX|(C|CPP|CXX|LD)FLAGS|PKG_CONFIG_PATH|CARGO_(HTTP|NET)_\w+|NETRC"
 )
 CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT", "PIP_CLIENT_CERT")
+# Settings with addresses of servers, which pip passes on to the builds that it isolates.
+ADDRESSES = ("index-url", "extra-index-url", "find-links")
 FOLDERS = ("/etc/xdg/pip", "/etc", "~/.pip", "~/.config/pip")
 
 
@@ -125,6 +127,7 @@ class Host:
         # pip shows an address to whoever lists processes, so a login goes where no address is.
         self.given = {}
         self.ask(settings, [self.without_login(one) for one in indexes])
+        self.hide_logins(settings)
         for name in CERTIFICATES:
             if name in self.variables:
                 self.variables[name] = self.bring(self.variables[name])
@@ -148,6 +151,33 @@ class Host:
         if parts.username is not None:
             self.given[parts.hostname] = (unquote(parts.username), unquote(parts.password or ""))
         return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+    def hide_logins(self, settings):
+        """Take the logins out of the addresses that the host gives to pip, in a file or a variable."""
+        for section in settings.sections():
+            for key, value in settings[section].items():
+                settings.set(section, key, self.hidden(key, value))
+        for name, value in list(self.variables.items()):
+            key = name.lower().removeprefix("pip_").replace("_", "-")
+            self.variables[name] = self.hidden(key, value) if name.upper().startswith("PIP_") else value
+
+    def hidden(self, key, value):
+        """One of pip's settings; the logins in its addresses are noted."""
+        if key == "proxy" and "@" in value:
+            # As a variable it is in no command of pip's.
+            self.variables |= {"http_proxy": value, "https_proxy": value}
+            return ""
+        return re.sub(r"https?://[^\s'\",]+", self.hide, value) if key in ADDRESSES else value
+
+    def hide(self, found):
+        """An address that was found. A name alone, and a second login of one server, stay in it."""
+        try:
+            parts = urlsplit(found[0])
+        except ValueError:
+            return found[0]
+        login = (unquote(parts.username or ""), unquote(parts.password or ""))
+        kept = not parts.password or self.given.get(parts.hostname, login) != login
+        return found[0] if kept else self.without_login(found[0])
 
     def ask(self, settings, indexes):
         """Let pip ask these indexes alone, the first one first, if there are any."""
@@ -192,11 +222,10 @@ class Host:
         """What root's .netrc has for these servers; a build gets no others."""
         found = {}
         with contextlib.suppress(OSError, netrc.NetrcParseError):
-            hosts = netrc.netrc(os.path.expanduser("~/.netrc")).hosts
+            hosts = netrc.netrc(os.environ.get("NETRC") or os.path.expanduser("~/.netrc")).hosts
             found = {name: (hosts[name][0], hosts[name][2]) for name in self.servers() if name in hosts}
         found |= self.given
-        if self.given:
-            self.variables.pop("NETRC", None)
+        self.variables.pop("NETRC", None)
         return "".join(
             f"machine {name} login {quoted(login)} password {quoted(password)}\n"
             for name, (login, password) in found.items()
@@ -332,6 +361,10 @@ def main():
         except (Refusal, OSError) as problem:
             remove(module.params["path"])
             module.exit_json(changed=True, refusal="\n".join([str(problem), *getattr(problem, "log", ())]))
+        except Exception as problem:
+            # Where an index has a login, Ansible shows nothing of it.
+            remove(module.params["path"])
+            module.exit_json(changed=True, refusal=f"the environment can't be built, {unforeseen(problem)}")
     module.exit_json(changed=True, refusal="")
 
 

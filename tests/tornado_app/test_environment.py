@@ -41,13 +41,44 @@ def test_pip_is_told_what_root_is_told(root):
     path.write_text(host.files[".config/pip/pip.conf"])
     merged = tornado_app_environment.configparser.RawConfigParser()
     merged.read(path)
-    assert merged["global"]["index-url"] == "https://me:t0ken@pypi.example.org/simple"
+    assert merged["global"]["index-url"] == "https://pypi.example.org/simple"
     assert merged["global"]["extra-index-url"].split() == [
         "http://localhost:3141/simple",
         "https://other.example.org/simple",
     ]
     assert merged["global"]["timeout"] == "5"
     assert host.files[merged["global"]["cert"].removeprefix("/build/")] == "CERTIFICATE"
+    assert host.files[".netrc"] == "machine pypi.example.org login me password t0ken\n"
+
+
+def test_a_login_of_the_hosts_own_settings_is_in_no_address_either(root, monkeypatch):
+    settings = (
+        "[global]\nindex-url = https://me:t0ken@pypi.example.org/simple\n"
+        "extra-index-url = https://you:t1ken@pypi.example.org/other\n    https://name@other.example.org/simple\n"
+        "proxy = http://me:t2ken@127.0.0.3:3128\n[install]\nfind-links = https://me:t3ken@files.example.org/\n"
+    )
+    (root / ".config/pip/pip.conf").write_text(settings)
+    monkeypatch.setenv(
+        "PIP_EXTRA_INDEX_URL", "https://me:t4ken@more.example.org/a https://open.example.org/b"
+    )
+    monkeypatch.setenv("NETRC", str(root / "logins"))
+    (root / "logins").write_text("machine other.example.org login name password t5ken\n")
+    host = Host("/build")
+    written = host.files[".config/pip/pip.conf"]
+    # pip could send one login to a server; a name alone tells nobody anything.
+    assert [token for token in ("t0ken", "t1ken", "t2ken", "t3ken") if token in written] == ["t1ken"]
+    assert "https://name@other.example.org/simple" in written
+    assert host.variables == {
+        "PIP_EXTRA_INDEX_URL": "https://more.example.org/a https://open.example.org/b",
+        "http_proxy": "http://me:t2ken@127.0.0.3:3128",
+        "https_proxy": "http://me:t2ken@127.0.0.3:3128",
+    }
+    assert sorted(host.files[".netrc"].splitlines()) == [
+        "machine files.example.org login me password t3ken",
+        "machine more.example.org login me password t4ken",
+        "machine other.example.org login name password t5ken",
+        "machine pypi.example.org login me password t0ken",
+    ]
 
 
 def test_the_runs_environment_counts_as_far_as_it_is_pips(root, monkeypatch):

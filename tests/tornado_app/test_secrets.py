@@ -132,3 +132,12 @@ def test_what_a_killed_run_has_packed_goes_with_the_next(tmp_path, tasks):
     (tmp_path / "go").touch()
     Run(tmp_path, tasks[:4]).end()
     assert not left.exists()
+
+
+def test_what_nobody_has_foreseen_has_a_sentence_though_ansible_shows_nothing(tmp_path, tasks):
+    pack = tasks[0]["tornadoes.tornadoes.tornado_app_pack"]
+    # A value that the checks before a run don't let through.
+    pack["settings"]["shared"] = 5
+    seen = {"ansible.builtin.debug": {"var": "packed.refusal"}}
+    said = " ".join(Run(tmp_path, [tasks[0], seen]).end().split())
+    assert "be packed, by a fault of Tornadoes or of its machine (TypeError, in shared.py, line" in said
