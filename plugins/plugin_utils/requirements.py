@@ -101,7 +101,13 @@ def installed(folder, found):
 
 def wheels(folder):
     """Names and digests of the wheels that an environment is built from; folder: "" where there are none."""
-    for name in sorted(os.listdir(folder)) if folder else []:
-        with open(os.path.join(folder, name), "rb") as file:
-            yield name
-            yield hashlib.file_digest(file, "sha256").digest()
+    try:
+        for name in sorted(os.listdir(folder)) if folder else []:
+            with open(os.path.join(folder, name), "rb") as file:
+                yield name
+                yield hashlib.file_digest(file, "sha256").digest()
+    except OSError as problem:
+        raise Refusal(
+            f"tornado_app_wheels: {problem.filename} can't be read ({problem.strerror}). Give a folder on the"
+            " controller that holds wheels, as files that you may read, and nothing else."
+        ) from problem

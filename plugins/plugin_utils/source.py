@@ -42,6 +42,8 @@ def origin_of(source, *more):
 def fetch(params, scratch):
     """The folder of the source that these options name, and its origin. scratch: a folder to use."""
     source, version, checksum = (params[name] for name in ("source", "version", "checksum"))
+    if not remote(source) and ".." in source.split("/"):
+        source = os.path.realpath(os.path.expanduser(source))
     if is_git(source, version):
         folder = os.path.join(scratch, "tree")
         commit = check_out(source, version, folder)

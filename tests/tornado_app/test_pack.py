@@ -475,6 +475,19 @@ def test_an_archive_gives_the_same_release_as_its_folder(pack, source, tmp_path)
         pack(source=str(archive), checksum="sha256:00")
 
 
+def test_wheels_that_can_not_be_read_are_not_the_sources_fault(pack, tmp_path):
+    (tmp_path / "wheels/folder").mkdir(parents=True)
+    with pytest.raises(
+        Refusal, match=r"^tornado_app_wheels: .*wheels/folder can.t be read \(Is a directory\)"
+    ):
+        pack(wheels=str(tmp_path / "wheels"))
+
+
+def test_a_path_with_two_dots_is_shown_as_what_it_leads_to(pack, source):
+    (source / "static/deeper").mkdir()
+    assert pack(source=f"{source}/static/../static/..")["origin"] == str(source)
+
+
 def test_a_truncated_archive_is_refused(pack, source, tmp_path):
     archive = tmp_path / "chat.tar.gz"
     (source / "large.bin").write_bytes(os.urandom(100_000))
