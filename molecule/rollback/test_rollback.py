@@ -46,6 +46,21 @@ def test_a_command_that_fails_stops_the_deploy_before_any_swap(app):
     assert (app.current(), app.releases()) == (before, served)
 
 
+def test_an_environment_outlives_a_release_whose_program_is_not_there(app, host):
+    requirements = app.source / "requirements.txt"
+    requirements.write_text("tornado==6.4.2\n")
+    before = set(host.check_output("ls /srv/load/venvs").split())
+    code, output = app.deploy("-e", json.dumps({"tornado_app_main": "-m servr"}))
+    assert code == 2
+    assert "neither the source nor its environment has a module servr that runs" in " ".join(output.split())
+    [made] = set(host.check_output("ls /srv/load/venvs").split()) - before
+    built = host.file(f"/srv/load/venvs/{made}/.complete").mtime
+    assert app.deploy()[0] == 0
+    assert host.check_output("realpath /srv/load/current/.release/venv") == f"/srv/load/venvs/{made}"
+    assert host.file(f"/srv/load/venvs/{made}/.complete").mtime == built
+    requirements.unlink()
+
+
 def test_a_rollback_skips_what_is_bad_and_a_deploy_undoes_it(app, host):
     status = app.status()
     good, bad, last = status["previous"], status["bad"], status["current"]
