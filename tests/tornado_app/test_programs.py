@@ -12,7 +12,7 @@ from ports import free_port
 PROGRAMS = ROOT / "tests/samples/programs"
 ANY = ["tutorial.py", "bind_start.py", "add_sockets.py", "second_port.py", "subprocesses.py"]
 ANY += ["own_sigterm.py", "debug.py", "annotated.py", "spawns.py", "-m packaged"]
-ANY += ["forks.py", "forks_first.py", "own_tls.py"]
+ANY += ["forks.py", "forks_first.py", "own_tls.py", "asks_address.py"]
 ANY += ["with_settings/server.py"]
 CASES = [(main, version) for main in ANY for version in ("3.1.1", tornado.version)]
 # asyncio.run is beyond a Tornado that has loops of its own.

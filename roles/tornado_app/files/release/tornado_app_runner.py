@@ -207,6 +207,10 @@ class Instance(object):
             self.real_add_sockets(server, sockets)
         else:
             self.waiting.append((server, sockets))
+            # Tornado's own, where programs look for the address that they have got.
+            for one in sockets:
+                server._sockets[one.fileno()] = one
+                getattr(server, "_handlers", {})[one.fileno()] = lambda: None
         if has_port and self.loop is None:
             self.servers.insert(0, self.servers.pop())
             self.loop = getattr(server, "io_loop", None) or IOLoop.current()
