@@ -60,6 +60,11 @@ def test_an_app_without_its_sandbox_is_warned_of():
     assert inputs("tornado_app", tornado_app_sandbox={"groups": ["dialout"]})[0].warnings() == []
 
 
+def test_an_app_may_have_workers_alone():
+    bot = [{"name": "bot", "command": "python bot.py"}]
+    assert said("tornado_app", tornado_app_ports=[], tornado_app_workers=bot) == []
+
+
 def test_a_run_that_could_hold_no_lock_is_refused():
     # As Mitogen's plugins are: a class that Ansible loads, made from one of its own.
     base = type("Connection", (), {"__module__": "ansible_mitogen.connection"})

@@ -13,6 +13,7 @@ from .host import look
 from .listeners import chosen
 from .port import SYSTEMCTL_TIMEOUT, Port, systemctl
 from .port_socket import belongs
+from .refusal import Refusal
 from .static import gather
 
 DRAIN_MARGIN = 30  # seconds beyond a release's own limit before a drain counts as stuck
@@ -89,8 +90,8 @@ class Activation:
         try:
             gather(self.home, self.static, self.release, self.before["bad"])
         except OSError as problem:
-            why = f"was not swapped, since the static files can't be linked ({problem})"
-            raise self.ports[0].refusal(why, bad=problem.errno not in NO_ROOM) from problem
+            why = f"the static files can't be linked ({problem})"
+            raise Refusal(why, bad=problem.errno not in NO_ROOM) from problem
 
     def look_for_lost_ports(self):
         """Find the ports that the program listened on and nobody does now.

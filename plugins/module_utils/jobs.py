@@ -17,6 +17,7 @@ from .text import printable
 
 KINDS = (".service", ".timer")
 LINES = 12  # of the journal, shown when a worker is refused
+PLAIN = ("--output=cat", "--no-pager")
 LOOK_INTERVAL = 0.2  # seconds between two looks at workers that have to stay well
 
 HEAD = """\
@@ -89,7 +90,7 @@ def unit_files(app, settings, lines):
 def last_lines(invocation):
     """What a unit's processes last said, since the start that systemd has given this id."""
     subprocess.run(["journalctl", "--sync"], capture_output=True, check=False)
-    words = ["journalctl", f"_SYSTEMD_INVOCATION_ID={invocation}", "--output=cat", "--no-pager"]
+    words = ["journalctl", f"_SYSTEMD_INVOCATION_ID={invocation}", "_TRANSPORT=stdout", *PLAIN]
     text = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False).stdout
     return [printable(line) for line in text.splitlines()[-LINES:]]
 
@@ -197,6 +198,9 @@ class Jobs:
         self.start([self.timer(key) for key in self.to_arm])
         started = [self.service(key) for key in self.to_start]
         self.start(started)
+        if started or self.to_arm:
+            # Where no port has done it: who stops the target means these as well.
+            systemctl("start", f"{self.unit}.target")
         self.settle(started)
 
     def start(self, units):

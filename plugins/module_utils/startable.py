@@ -51,9 +51,10 @@ def missing(release, words, python):
 def started(settings, main):
     """What a release starts: the label of a sentence about it, the command, and how it was written.
 
-    settings: the release's own. main: the value of C(tornado_app_main).
+    settings: the release's own, where what has no port has no main. main: the value of C(tornado_app_main).
     """
-    yield "tornado_app_main", settings["main"], main
+    if settings["main"]:
+        yield "tornado_app_main", settings["main"], main
     for kind in ("workers", "timers"):
         for one in settings.get(kind, []):
             yield f"tornado_app_{kind}: {one['name']}", one["command"], one["command"]

@@ -27,7 +27,7 @@ def contents(folder, names):
 def wanted(folder, params, commands):
     """Paths that belong to a release whatever git ignores: what the variables name. commands: what it starts, as words."""
     named = []
-    for first, *more in commands:
+    for first, *more in filter(None, commands):
         package = more[0].split(".")[0] if first == "-m" else ""
         named += [package, f"{package}.py"] if package else [first]
     return [
@@ -76,7 +76,8 @@ def pack(params, scratch):
         left_out = LeftOut(folder, wanted(folder, params, commands), ask=None if fetched else ignored)
         tree = Tree(folder, params["static"], left_out)
         set_apart(tree, params["settings"].get("shared", ()), f"/var/lib/{params['group']}")
-        command.check(folder, "tornado_app_main", main)
+        if main:
+            command.check(folder, "tornado_app_main", main)
         for job in others:
             command.check(folder, f"{job.variable}: {job.name}", job.command)
         name, lines, steps, files, version = needs(folder, params)

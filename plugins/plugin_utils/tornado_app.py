@@ -184,8 +184,11 @@ class App:
             )
         if again := twice(self.ports + self.others):
             yield f"tornado_app_ports: {listed(again)} is given twice. Each port runs one instance."
-        if not self.ports and self.present:
-            yield "tornado_app_ports: the list is empty. Give at least one port, or tornado_app_state: absent."
+        if not self.ports and self.present and not self.jobs:
+            yield (
+                "tornado_app_ports: the list is empty. Give at least one port, a worker or a timer, or "
+                "tornado_app_state: absent."
+            )
 
     def about_start(self):
         """What is started, and what it is told."""

@@ -892,6 +892,13 @@ def test_a_worker_and_a_timer_have_to_be_there_and_are_packed(pack, source):
     )
 
 
+def test_what_has_no_port_needs_no_main(pack, source):
+    (source / "server.py").unlink()
+    with pytest.raises(Refusal, match="tornado_app_main"):
+        pack()
+    assert pack({"main": "", "workers": [{"name": "bot", "command": "-m bot"}]})["id"]
+
+
 def test_a_download_without_checksum_is_refused(pack):
     with pytest.raises(Refusal, match="Give its checksum"):
         pack(source="https://example.org/chat.tar.gz")
