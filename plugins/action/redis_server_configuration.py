@@ -8,7 +8,7 @@ from ..plugin_utils.redis_server import users
 
 
 class ActionModule(ActionBase):
-    """The module's arguments, with users as the variable redis_server_users lists them."""
+    """The module's arguments, with users as the variable redis_server_users lists them. Shows what it did."""
 
     def run(self, tmp=None, task_vars=None):
         """Ansible calls this, in a process of its own for each task."""
@@ -16,4 +16,9 @@ class ActionModule(ActionBase):
         found = users(options(ROOT / "roles/redis_server")["variables"], self._task.args["users"])
         words = {**self._task.args, "users": [one.for_host() for one in found]}
         name = f"{COLLECTION}.redis_server_configuration"
-        return {**result, **self._execute_module(module_name=name, module_args=words, task_vars=task_vars)}
+        done = self._execute_module(module_name=name, module_args=words, task_vars=task_vars)
+        if did := done.pop("did", ""):
+            # As the module debug shows it.
+            said = f"Redis {'would get' if self._task.check_mode else 'got'} {did}."
+            done |= {"msg": said, "_ansible_verbose_always": True}
+        return {**result, **done}

@@ -38,6 +38,7 @@ OPTIONS = {
     "default_requirements": NEEDED,
     "wheels": TEXT,
     "python": NEEDED,
+    "known": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -116,4 +117,7 @@ class ActionModule(ActionBase):
                 found |= pack(words, scratch)
             except Refusal as problem:
                 found["refusal"] = str(problem)
+        if found.get("id") in words["known"]:
+            shutil.rmtree(folder)
+            found |= {"path": "", "folder": ""}
         return found

@@ -32,6 +32,11 @@ options:
   wheels: {type: str, default: "", description: "Directory of wheels that the environment is built from."}
   remove: {type: path, description: "The folder of an earlier call, which goes."}
   python: {type: str, description: "The host's interpreter and its version."}
+  known:
+    type: list
+    elements: str
+    default: []
+    description: Ids of releases that the host has. Of one of them no file is kept.
 notes:
   - What is wrong with the source comes back as RV(refusal), because the task runs under
     C(no_log), which would hide a failure's message.
@@ -59,8 +64,8 @@ requirements: {type: str, returned: success, description: "The file in it that s
 steps: {type: list, elements: list, returned: success, description: "What pip is told, call by call."}
 version: {type: str, returned: success, description: "The version that a build would ask git for, or empty."}
 left_out: {type: str, returned: success, description: "A sentence on what somebody may miss, or empty."}
-path: {type: str, returned: success, description: "The tar file."}
-folder: {type: str, returned: always, description: "The folder that it lies in, for O(remove)."}
+path: {type: str, returned: success, description: "The tar file; empty for a known release."}
+folder: {type: str, returned: always, description: "The folder that it lies in, for O(remove), or empty."}
 wheels: {type: str, returned: always, description: "Absolute path of the wheels, or empty."}
 refusal: {type: str, returned: always, description: "One sentence on what is wrong, or empty."}
 """

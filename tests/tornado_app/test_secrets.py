@@ -141,3 +141,13 @@ def test_what_nobody_has_foreseen_has_a_sentence_though_ansible_shows_nothing(tm
     seen = {"ansible.builtin.debug": {"var": "packed.refusal"}}
     said = " ".join(Run(tmp_path, [tasks[0], seen]).end().split())
     assert "be packed, by a fault of Tornadoes or of its machine (TypeError, in shared.py, line" in said
+
+
+def test_nothing_is_kept_of_a_release_that_the_host_has(tmp_path, tasks):
+    pack, *_others = tasks
+    options = {**pack["tornadoes.tornadoes.tornado_app_pack"], "known": ["{{ packed.id }}"]}
+    gone = {"ansible.builtin.assert": {"that": ["again.folder == ''", "again.id == packed.id"]}}
+    again = {"tornadoes.tornadoes.tornado_app_pack": options, "register": "again", "no_log": True}
+    run = Run(tmp_path, [pack, again, gone])
+    run.end()
+    assert len(list(run.local.glob("tornado-app-*"))) == 1
