@@ -25,7 +25,10 @@ CHARTS = {
         "A page that the app marks, requests a second",
         {"uncached": "asked of the app", "cached": "cached by nginx"},
     ),
-    "held": ("WebSockets held of 10,000", {"the tutorial's": "the tutorial's", "Tornadoes": "Tornadoes"}),
+    "websocket_capacity": (
+        "WebSockets held of 10,000",
+        {"the tutorial's": "the tutorial's", "Tornadoes": "Tornadoes"},
+    ),
 }
 STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #57606a }

@@ -13,9 +13,9 @@ import shutil
 import sys
 import time
 
-import crowd
 import lab
 import tutorial
+import websocket_clients
 
 COUNT = int(sys.argv[1]) if sys.argv[1:] else 400 if lab.SMOKE else 100_000
 SWAP = not sys.argv[1:]
@@ -66,24 +66,24 @@ def swap(words):
 
 def main():
     """The command."""
-    crowd.install()
+    websocket_clients.install()
     shutil.rmtree(SOURCE, ignore_errors=True)
     shutil.copytree(lab.ROOT / "app", SOURCE)
     words = ["-e", json.dumps(variables())]
     lab.say(f"Setting up {len(PORTS)} ports and {WORKERS} workers of nginx")
     lab.playbook("site.yml", *words)
     report = lab.Report("c100k" if SWAP else f"c{COUNT // 1000}k", "")
-    # New workers: what an earlier crowd has left free in their memory would be used again.
+    # New workers: what earlier clients have left free in their memory would be used again.
     lab.on_host("systemctl restart nginx")
-    before = crowd.layers()
+    before = websocket_clients.layers()
     lab.say(f"Opening {COUNT:,} WebSockets")
     target = f"http://127.0.0.1:{lab.HTTP}/ws?after="
     arguments = ["--url", f"'{target}'", "--host", tutorial.NAME, "--count", COUNT]
     arguments += ["--processes", max(2, COUNT // 12_500), "--rate", RATE, "--echo", ECHO, "--hold", 900]
-    with crowd.Crowd(*arguments) as running:
+    with websocket_clients.Clients(*arguments) as running:
         begin = time.monotonic()
         lab.say(f"  tried in {running.tried['seconds']} s")
-        after = crowd.layers()
+        after = websocket_clients.layers()
         broadcast(1)
         lab.rest_until(begin + HOLD / 2)
         drained = swap(words) if SWAP else []

@@ -3,8 +3,8 @@
 import json
 import sys
 
-import crowd
 import lab
+import websocket_clients
 from wrk import rate
 
 SECONDS = 1 if lab.SMOKE else 4
@@ -23,9 +23,9 @@ def way(url, clients, costs):
     """A function that measures, and adds the processor seconds of nginx and app for each answer to costs."""
 
     def run():
-        before = crowd.spent()
+        before = websocket_clients.spent()
         found = rate(url, clients, SECONDS)
-        costs.append((crowd.spent() - before) / (found * SECONDS))
+        costs.append((websocket_clients.spent() - before) / (found * SECONDS))
         return found
 
     return run

@@ -4,9 +4,9 @@ import json
 import sys
 import time
 
-import crowd
 import lab
 import tutorial
+import websocket_clients
 from wrk import Wrk
 
 # A smoke test leaves the set-up as it is: script/test has enough runs.
@@ -36,7 +36,7 @@ def timed(*words):
 def settled():
     """Memory when nothing has happened for a while."""
     time.sleep(1 if lab.SMOKE else 5)
-    return crowd.layers()
+    return websocket_clients.layers()
 
 
 def grow(report, what, counts, words):
@@ -63,7 +63,7 @@ def keep_alive(report):
         words = ["--url", f"https://127.0.0.1:{lab.HTTPS}/ws", "--host", tutorial.NAME, "--count", count]
         words += ["--processes", 1 + count // 5000, "--echo", 0, "--hold", 300]
         before = settled()
-        with crowd.Crowd(*words) as running:
+        with websocket_clients.Clients(*words) as running:
             weight = settled()
             rates = [Wrk([url], 64, SECONDS).requests() for _round in range(lab.ROUNDS)]
         lab.must("all are held", running.report["held"] == count)
@@ -74,7 +74,7 @@ def keep_alive(report):
 
 def main():
     """The command."""
-    crowd.install()
+    websocket_clients.install()
     report = lab.Report("growth", "set up in", "again", "app + nginx", "requests/s")
     grow(report, "ports", PORTS, lambda count: variables(count, 1))
     grow(report, "sites", SITES, lambda count: variables(4, count))

@@ -5,8 +5,8 @@ import sys
 import threading
 import time
 
-import crowd
 import lab
+import websocket_clients
 
 SECONDS = 3 if lab.SMOKE else 10  # how long one is blocked
 RATE = 100  # requests a second, whatever the answers do
@@ -28,7 +28,7 @@ def probe():
         "--apart",
         DISTURBED,
     ]
-    return crowd.probe(*words, "--keep-alive")
+    return websocket_clients.probe(*words, "--keep-alive")
 
 
 def disturbed(disturb):
@@ -66,7 +66,7 @@ def burn():
 
 def main():
     """The command."""
-    crowd.install()
+    websocket_clients.install()
     report = lab.Report(
         "isolation", "p50", "p99", "slowest", "times the p99 undisturbed", "inside it", "not answered"
     )

@@ -19,7 +19,7 @@ def app():
         yield program
 
 
-def crowd(app, count, *words):
+def clients(app, count, *words):
     """connections.py on the app: a process, once all have been tried, and how many that were."""
     url = f"http://127.0.0.1:{app.port}/ws?after="
     command = [sys.executable, ROOT / "bench/connections.py", "--url", url, "--host", "localhost"]
@@ -32,8 +32,8 @@ def crowd(app, count, *words):
     return process, json.loads(process.stdout.readline())["tried"]
 
 
-def test_a_crowd_is_counted_and_so_is_what_it_hears(app):
-    process, tried = crowd(app, 60, "--echo", "1")
+def test_clients_are_counted_and_so_is_what_they_hear(app):
+    process, tried = clients(app, 60, "--echo", "1")
     assert app.say("broadcast-7 to all")[0] == 201
     time.sleep(2)
     found = json.loads(process.communicate(timeout=120)[0])
@@ -43,7 +43,7 @@ def test_a_crowd_is_counted_and_so_is_what_it_hears(app):
 
 
 def test_who_is_told_to_come_again_does_and_who_is_cut_off_is_lost(app):
-    process, _tried = crowd(app, 20, "--echo", "0")
+    process, _tried = clients(app, 20, "--echo", "0")
     app.end()
     time.sleep(6)
     found = json.loads(process.communicate(timeout=120)[0])
@@ -51,13 +51,13 @@ def test_who_is_told_to_come_again_does_and_who_is_cut_off_is_lost(app):
     assert (found["told"], found["held"], found["lost"]) == (20, 0, 20)
 
 
-def test_a_crowd_that_does_not_get_in_is_not_held(app):
-    process, _tried = crowd(app, 10, "--echo", "0", "--rate", "1000")
+def test_clients_that_do_not_get_in_are_not_held(app):
+    process, _tried = clients(app, 10, "--echo", "0", "--rate", "1000")
     app.process.kill()
     time.sleep(1)
     found = json.loads(process.communicate(timeout=120)[0])
     assert (found["opened"], found["lost"]) == (10, 10)
-    process, _tried = crowd(app, 10)
+    process, _tried = clients(app, 10)
     found = json.loads(process.communicate(timeout=120)[0])
     assert (found["opened"], found["failed"], found["held"]) == (0, 10, 0)
     assert sum(found["reasons"].values()) == 10

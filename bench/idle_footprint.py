@@ -3,8 +3,8 @@
 import json
 import sys
 
-import crowd
 import lab
+import websocket_clients
 
 TIMES = 3 if lab.SMOKE else 20
 # Run on the host: seconds until the port is open, one number a start.
@@ -42,11 +42,11 @@ def starts():
 
 def main():
     """The command."""
-    report = lab.Report("rest", "")
+    report = lab.Report("idle_footprint", "")
     lab.on_host("systemctl restart 'tornado-hello@*.service' nginx")
     lab.say("Waiting until nothing happens any more")
     lab.on_host("sleep 5")
-    weight = crowd.layers()
+    weight = websocket_clients.layers()
     ports = int(lab.on_host("pgrep --count --full 'hello.py --port='"))
     keepers = int(lab.on_host("pgrep --count --full 'keeper.py serve '"))
     lab.must("there are four ports of hello", ports == 4)

@@ -1,4 +1,4 @@
-"""A crowd of WebSockets on the bench's host (connections.py there), and what it costs."""
+"""Clients with WebSockets on the bench's host (connections.py there), and what it costs."""
 
 import json
 import subprocess
@@ -66,7 +66,7 @@ def probe(*words):
     return json.loads(on_host(f"python3 {FOLDER}/probe.py {' '.join(map(str, words))}", seconds=300))
 
 
-class Crowd:
+class Clients:
     """Some WebSockets, as a context that begins when all have been tried.
 
     words: for connections.py. Then ``tried`` and ``seconds`` are there, afterwards ``report``.

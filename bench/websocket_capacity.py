@@ -3,9 +3,9 @@
 import sys
 import time
 
-import crowd
 import lab
 import tutorial
+import websocket_clients
 
 COUNT = 200 if lab.SMOKE else 10000
 HOLD = 3 if lab.SMOKE else 60
@@ -34,22 +34,22 @@ def rest(before):
 def measure(report, name, scheme, port, count):
     """One way of the four."""
     lab.say(f"{name}: {count:,} WebSockets for {HOLD} s")
-    # New processes: what an earlier crowd has left free in their memory would be used again.
+    # New processes: what earlier clients have left free in their memory would be used again.
     if port in (tutorial.HTTP, tutorial.HTTPS):
         tutorial.stop()
         tutorial.start(sockets=True)
     elif not lab.SMOKE:
         lab.on_host("systemctl restart 'tornado-hello@*.service' && systemctl reload nginx")
     url, host = f"{scheme}://127.0.0.1:{port}", ["--host", tutorial.NAME]
-    crowd.probe("--url", f"{url}/", *host, *PROBE)  # what is slow the first time alone
-    idle = crowd.probe("--url", f"{url}/", *host, *PROBE)
-    before, connections = crowd.layers(), established()
+    websocket_clients.probe("--url", f"{url}/", *host, *PROBE)  # what is slow the first time alone
+    idle = websocket_clients.probe("--url", f"{url}/", *host, *PROBE)
+    before, connections = websocket_clients.layers(), established()
     words = ["--url", f"{url}/ws", *host, "--count", count, "--processes", 2 + count // 9000]
     words += ["--echo", 2 if lab.SMOKE else 60, "--hold", 300]
-    with crowd.Crowd(*words) as running:
+    with websocket_clients.Clients(*words) as running:
         begin = time.monotonic()
-        meanwhile = crowd.probe("--url", f"{url}/", *host, *PROBE)
-        after = crowd.layers()
+        meanwhile = websocket_clients.probe("--url", f"{url}/", *host, *PROBE)
+        after = websocket_clients.layers()
         time.sleep(max(0, HOLD - (time.monotonic() - begin)))
     rest(connections)
     found = running.report
@@ -81,9 +81,9 @@ def measure(report, name, scheme, port, count):
 
 def main():
     """The command."""
-    crowd.install()
+    websocket_clients.install()
     columns = ["held", "echoes", "opened in", "idle p50 / p99", "meanwhile", "KiB each: app, nginx, kernel"]
-    report = lab.Report("held", *columns)
+    report = lab.Report("websocket_capacity", *columns)
     for name, scheme, port in WAYS[::3] if lab.SMOKE else WAYS:
         measure(report, name, scheme, port, COUNT)
     tutorial.stop()
