@@ -142,7 +142,7 @@ class Program:
 
 PROGRAMS = {
     "notebook": Program(notebook, "/api", "jupyter_server_config.py", "Read", "Loaded"),
-    "flower": Program(flower, "/workers", "tasks.py", "one + other", "other + one"),
+    "flower": Program(flower, "/workers", "tasks.py", "Tidied", "All tidied"),
     "luigi": Program(luigi, "/api/task_list?data={}", "luigi.cfg", "3600", "7200"),
     "tutorial": Program(tutorial, "/", "templates/index.html", "below", "here"),
     "notes": Program(notes, "/today", "src/notes/__init__.py", "Milk", "Honey"),

@@ -24,6 +24,18 @@ def test_it_does_its_work(client, name):
     PROGRAMS[name].use(Site(client, f"{name}.example.org"))
 
 
+def tidied(host, eventually):
+    """Run the nightly job, which puts a task into Celery's queue; what the worker has done last."""
+    before = host.run("wc -l < /var/lib/tornado-flower/tidied").stdout
+    host.check_output("systemctl start tornado-flower_nightly")
+    assert eventually(lambda: host.run("wc -l < /var/lib/tornado-flower/tidied").stdout != before)
+    return host.check_output("tail -n 1 /var/lib/tornado-flower/tidied")
+
+
+def test_a_worker_does_what_a_timer_asks_for(host, eventually):
+    assert tidied(host, eventually) == "Tidied"
+
+
 @pytest.fixture(scope="module")
 def released(client, host, playbook):
     """One deploy of all programs, changed: their releases before, and what was heard of their sites."""
@@ -51,3 +63,7 @@ def test_its_next_release_loses_no_request(released, host, name):
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_its_next_release_does_its_work(released, client, name):
     PROGRAMS[name].use(Site(client, f"{name}.example.org"))
+
+
+def test_worker_and_timer_are_of_the_next_release(released, host, eventually):
+    assert tidied(host, eventually) == "All tidied"

@@ -4,19 +4,21 @@ import os
 
 from celery import Celery
 
-home = os.path.expanduser("~/queue")
-os.makedirs(f"{home}/control", exist_ok=True)
-os.makedirs(f"{home}/messages", exist_ok=True)
+home = os.path.expanduser("~")
+options = {}
+for folder in ("messages", "control"):
+    options[folder] = f"{home}/queue/{folder}"
+    os.makedirs(options[folder], exist_ok=True)
 
-app = Celery("tasks", broker="filesystem://", backend=f"file://{home}/results")
-os.makedirs(f"{home}/results", exist_ok=True)
+app = Celery("tasks", broker="filesystem://")
 app.conf.broker_transport_options = {
-    "data_folder_in": f"{home}/messages",
-    "data_folder_out": f"{home}/messages",
-    "control_folder": f"{home}/control",
+    "data_folder_in": options["messages"],
+    "data_folder_out": options["messages"],
+    "control_folder": options["control"],
 }
 
 
 @app.task
-def add(one, other):
-    return one + other
+def tidy():
+    with open(f"{home}/tidied", "a") as file:
+        file.write("Tidied\n")
