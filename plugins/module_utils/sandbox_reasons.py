@@ -9,6 +9,11 @@ EXECUTABLE = re.compile(
     r"|[Uu]nable to allocate section memory|ffi\.callback|executable memory|JIT"
 )
 OTHER = re.compile(r"Operation not permitted|Address family not supported|\[Errno (?:1|97)\]|\bSIGSYS\b")
+TAKEN = re.compile(r"(?i)\[errno 98\]|address already in use|EADDRINUSE")
+OVERLAP = (
+    " If it opens that port besides its own, let it take any free one, or end the process before first:"
+    " tornado_app_overlap: false."
+)
 UNKNOWN = " tornado_app_sandbox: {enabled: false} would show whether its sandbox forbids that."
 
 
@@ -35,6 +40,8 @@ def remedy(name, lines):
             return denied(found[1], f"/srv/{name}", own)
         if DATABASE.search(line):
             return " To write a database beside the code, list its file in tornado_app_shared."
+        if TAKEN.search(line):
+            return OVERLAP
         if EXECUTABLE.search(line):
             return " tornado_app_sandbox.executable_memory lets it compile at run time."
         if found or OTHER.search(line):

@@ -1,7 +1,11 @@
 """What a user is told whose program could not do something in its sandbox: the variable that lets it."""
 
 import pytest
-from ansible_collections.tornadoes.tornadoes.plugins.module_utils.sandbox_reasons import UNKNOWN, remedy
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils.sandbox_reasons import (
+    OVERLAP,
+    UNKNOWN,
+    remedy,
+)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +44,9 @@ from ansible_collections.tornadoes.tornadoes.plugins.module_utils.sandbox_reason
         ("MemoryError: Cannot allocate write+execute memory for ffi.callback()", "executable_memory lets"),
         ("out of executable memory", "executable_memory lets"),
         ("RuntimeError: couldn't allocate the JIT's stack", "executable_memory lets"),
+        ("error while attempting to bind on address ('0.0.0.0', 8080): [errno 98]", OVERLAP),
+        ("OSError: [Errno 98] Address already in use", OVERLAP),
+        ("zmq.error.ZMQError: Address already in use (addr='tcp://127.0.0.1:5555')", OVERLAP),
         ("io_uring_setup: Operation not permitted", UNKNOWN),
         ("PermissionError: [Errno 1] Vorgang nicht zulässig", UNKNOWN),
         ("socket: Address family not supported by protocol", UNKNOWN),
@@ -62,7 +69,6 @@ def test_the_variable_that_lets_a_program_do_it_is_named(line, variable):
         "PermissionError: [Errno 13] Permission denied: '/var/log/tornado-chat/x'",
         "PermissionError: [Errno 13] Permission denied: '/tmp/x'",
         "PermissionError: [Errno 13] Permission denied: '/var/tmp/x'",
-        "OSError: [Errno 98] Address already in use",
     ],
 )
 def test_nothing_is_said_of_what_is_not_the_sandboxs(line):
