@@ -261,3 +261,21 @@ def test_no_password_of_a_user_is_in_a_sentence():
     sentences = said("redis_server", redis_server_users=users)
     assert len(sentences) == 3
     assert SECRET not in "".join(sentences)
+
+
+@pytest.mark.parametrize(
+    ("entry", "ports", "surplus"),
+    [
+        ({"ports": [8000, 8001]}, ["8000", "8001"], []),
+        ({"ports": [8000, 8001]}, [], []),
+        ({"ports": [8000]}, ["8000", "8001"], ["chat"]),
+        # A name that is refused is asked of no host.
+        ({"name": "Chat!"}, [], []),
+        # Whatever there is: a killed run may have removed its ports and nothing else.
+        ({"ports": [8000], "state": "absent"}, [], ["chat"]),
+    ],
+)
+def test_ports_that_are_no_longer_listed_and_absent_apps_are_surplus(entry, ports, surplus):
+    apps = [{"name": "chat", **entry}, {"name": "shop", "ports": [9000]}]
+    found = inputs("tornado_app", tornado_app_apps=apps)[0]
+    assert found.surplus({"chat": ports, "shop": ["9000"]}) == surplus

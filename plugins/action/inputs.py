@@ -244,6 +244,8 @@ class ActionModule(ActionBase):
             for role, one in inputs.items():
                 roles[role] = looked["answers"][role]
                 found += one.answers(roles[role])
+                if hasattr(one, "surplus"):
+                    roles[role]["surplus"] = one.surplus(roles[role]["instances"])
         except (AnsibleConnectionFailure, AnsibleError):
             if not refusals and not found:
                 raise

@@ -36,5 +36,6 @@ roles:
   returned: always
   description: >-
     Name of a role to its C(description), what the host shall have by its inputs, and, where values are looked
-    at, to what the host has for it, as the module C(look) answers.
+    at, to what the host has for it, as the module C(look) answers. For the role C(tornado_app) C(surplus) are
+    the names of the apps of which something is to be removed.
 """

@@ -454,6 +454,15 @@ class Inputs:
         for app in self.apps:
             yield from app.answers(found)
 
+    def surplus(self, instances):
+        """Names of the apps of which some ports, or all there is, are to be removed.
+
+        instances: app to the ports that it has on the host, as text.
+        """
+        wanted = {app.name: {str(port) for port in app.ports} for app in self.apps if app.present}
+        names = [app.name for app in self.apps]
+        return [name for name in names if name not in wanted or set(instances.get(name, [])) - wanted[name]]
+
     def warnings(self):
         """What is allowed and should not stay, each as a sentence."""
         return [sentence for app in self.apps for sentence in app.warnings()]
