@@ -67,6 +67,32 @@ BAD = {
         + SERVE,
         "exited with status 4 before it was let at the port",
     ),
+    # As uvicorn does it: it logs what is wrong, and exits.
+    "another server": (
+        "import asyncio, os, sys\n"
+        "async def serve(port):\n"
+        "    try:\n"
+        "        await asyncio.start_server(print, '127.0.0.1', port)\n"
+        "    except OSError:\n"
+        "        os._exit(1)\n"
+        "    await asyncio.sleep(60)\n"
+        "port = int(sys.argv[1].split('=')[1])\n"
+        "asyncio.run(serve(port))\n",
+        "exited with status 1 before it answered (it has opened port {port} without Tornado, whose servers",
+    ),
+    "another server elsewhere": (
+        "import http.server\nhttp.server.HTTPServer(('127.0.0.1', {next}), None).serve_forever()\n",
+        "did not listen on port {port} within 5 s (it has opened port {next} without Tornado, whose servers",
+    ),
+    "Python's own server": (
+        "import http.server, sys\n"
+        "http.server.HTTPServer(('', int(sys.argv[1].split('=')[1])), None).serve_forever()\n",
+        "opens a port that is taken without Tornado, whose servers alone can be run: if it looks",
+    ),
+    "a server that nobody sees opening": (
+        "import sys\nsys.modules['uvicorn'] = sys\nsys.exit(1)\n",
+        "exited with status 1 before it answered (it has opened a server of uvicorn's without Tornado,",
+    ),
     "no such release": (None, "can't be started"),
 }
 
@@ -92,6 +118,7 @@ def test_a_new_release_takes_over_and_the_old_one_ends(serving):
 def test_a_bad_release_is_refused_and_the_old_one_goes_on(serving, kind):
     source, reason = BAD[kind]
     if source:
+        source = source.replace("{next}", str(serving.number + 1))
         serving.add("bad", source, start_timeout=5, settle_time=1)
     before = serving.ask(do="status")["pid"]
     answer = serving.ask(do="swap", release="bad")
@@ -443,3 +470,14 @@ class Hammer:
         time.sleep(0.2)
         self.going = False
         self.thread.join(20)
+
+
+def test_a_program_that_looks_whether_its_port_is_free_is_one_of_tornados(serving):
+    look = "import socket, sys\nport = int(sys.argv[1].split('=')[1])\n"
+    look += "try:\n    socket.socket().bind(('127.0.0.1', port))\nexcept OSError:\n    pass\n"
+    program = look + HEAD % "self.write('ok')" + SERVE
+    serving.add("two", program)
+    assert serving.ask(do="swap", release="two")["ok"]
+    broken = program.replace("IOLoop.instance().start()", "IOLoop.instance(); raise SystemExit(5)")
+    serving.add("bad", look + broken)
+    assert serving.ask(do="swap", release="bad")["reason"] == "exited with status 5 before it answered"

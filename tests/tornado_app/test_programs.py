@@ -156,7 +156,7 @@ def test_a_program_that_opens_its_port_by_other_means_as_well_is_told_what_to_wr
     assert port.get("/") == "Hello, friendly user!"
     port.add("told", PROGRAMS, main="placeholder.py")
     reason = port.ask(do="swap", release="told")["reason"]
-    assert reason.startswith("opens a port that is taken, and not through Tornado")
+    assert reason.startswith("opens a port that is taken without Tornado")
     assert reason.endswith("name its default one in tornado_app_listens_on")
     assert "OSError: [Errno 98] Address already in use" in port.log.read_text()
 

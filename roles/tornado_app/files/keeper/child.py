@@ -80,6 +80,7 @@ class Child:
         self.wrong = ""  # what the last health check found
         self.others: list[int] = []  # further ports that the program has opened
         self.unix = ""  # path of a Unix socket that it has opened
+        self.foreign = ""  # what it has opened without Tornado, in words
         self.load: dict[str, int] = {}  # what the runner last said: requests, connections, websockets
         self.health = Health(settings["health_path"])
         self.next_probe = 0.0
@@ -190,6 +191,8 @@ class Child:
             self.listens = True
         elif message["is"] == "bound":
             self.unix = message.get("reason", "")
+        elif message["is"] == "foreign":
+            self.foreign = message.get("reason", "")
         elif message["is"] == "refused":
             self.reason = message.get("reason") or "refused its port"
         elif message["is"] == "accepting" and self.told_to_accept:
@@ -231,7 +234,13 @@ class Child:
         if self.others:
             ports = ", ".join(map(str, self.others))
             elsewhere = f" (it listens on {ports}: tell it {{port}}, or name that in tornado_app_listens_on)"
-        return f"did not listen on port {self.port} {limit}{elsewhere}"
+        return f"did not listen on port {self.port} {limit}{elsewhere or self.without_tornado()}"
+
+    def without_tornado(self) -> str:
+        """What makes it look as if it were no program of Tornado's, in words; "" where nothing does."""
+        if not self.foreign or self.listens or self.others:
+            return ""
+        return f" (it has opened {self.foreign} without Tornado, whose servers alone can be run)"
 
     def settled(self, now: float) -> bool:
         """Whether it has stayed well for long enough to take over."""

@@ -403,7 +403,7 @@ class Keeper:
                 self.kill_others(swap, now)
                 return
             when = "before it was let at the port" if swap.seconds is not None else "before it answered"
-            self.fail(swap, child.reason or f"{child.how_it_ended()} {when}")
+            self.fail(swap, child.reason or f"{child.how_it_ended()} {when}{child.without_tornado()}")
             return
         child.prove(now)
         if child.reason and child.is_stopped() and swap is self.swap:

@@ -121,6 +121,7 @@ class Instance(object):
         self.incoming: list[socket.socket] = []  # where idle connections come from
         self.loop: Any = None
         self.accepting = self.draining = self.retiring = False
+        self.foreign = ""  # what the program has opened without Tornado
 
     def install(self) -> None:
         """Put our functions where Tornado's own stood."""
@@ -128,12 +129,14 @@ class Instance(object):
         import tornado.netutil
         import tornado.process
         import tornado.tcpserver
+        import tornado_app_foreign
         import tornado_app_streams
         from tornado_app_connections import Connections
 
         self.connections = Connections(self.port)
         self.connections.install()
         tornado_app_streams.install()
+        tornado_app_foreign.install(lambda port: self.opens("port %s" % port if port else ""))
         self.real_bind_sockets = tornado.netutil.bind_sockets
         self.real_bind_unix_socket = tornado.netutil.bind_unix_socket
         self.real_add_sockets = tornado.tcpserver.TCPServer.add_sockets
@@ -182,8 +185,17 @@ class Instance(object):
                 LOOPBACK if address in (None, "", "localhost") else address, number
             )
         lent.setblocking(False)
+        if self.foreign:
+            # It has only looked.
+            self.keeper.say(**{"is": "foreign", "reason": ""})
         self.lent.append(lent)
         return [lent]
+
+    def opens(self, what: str) -> None:
+        """Say what was opened by no server of Tornado's, as long as none of those has a port."""
+        if what and not self.lent and what != self.foreign:
+            self.foreign = what
+            self.keeper.say(**{"is": "foreign", "reason": what})
 
     def bind_unix_socket(self, path: Any, *args: Any, **kwargs: Any) -> Any:
         """Tornado's own; where the program listens nowhere else, its refusal names it."""
@@ -350,6 +362,7 @@ def inherited() -> list[socket.socket]:
 
 def main() -> None:
     """Run the program of this release until it ends."""
+    import tornado_app_foreign
     import tornado_app_program
     import tornado_app_uploads
 
@@ -368,12 +381,13 @@ def main() -> None:
             raise
         traceback.print_exc()
         # Its default port is free for a server that only says "starting" before Tornado's does more.
-        reason = "opens a port that is taken, and not through Tornado: if that is its own, give it no {port}"
-        reason += " and name its default one in tornado_app_listens_on"
+        reason = "opens a port that is taken without Tornado, whose servers alone can be run: if it looks"
+        reason += " whether one is free, give it no {port} and name its default one in tornado_app_listens_on"
         instance.keeper.say(**{"is": "refused", "reason": reason})
         sys.exit(1)
     finally:
         if control and not instance.lent:
+            instance.opens(tornado_app_foreign.known())
             log("the program ended without listening on port %d" % instance.port)
 
 
