@@ -1,6 +1,10 @@
 """Which variable lets a program do what its last words say it could not. Standard library only."""
 
+import os
 import re
+from pathlib import PurePosixPath
+
+from .text import printable
 
 DENIED = re.compile(r"(?:Permission denied|Read-only file system)(?:: ['\"]([^'\"]+)['\"])?")
 DATABASE = re.compile(r"unable to open database file|attempt to write a readonly database")
@@ -14,6 +18,8 @@ OVERLAP = (
     " If it opens that port besides its own, let it take any free one, or end the process before first:"
     " tornado_app_overlap: false."
 )
+NO_MODULE = re.compile(r"No module named '([\w.]+)'")
+NO_FILE = re.compile(r"No such file or directory: '([^']+)'")
 UNKNOWN = " tornado_app_sandbox: {enabled: false} would show whether its sandbox forbids that."
 
 
@@ -31,10 +37,31 @@ def denied(path, home, own):
     return f" To write {path} beside the code, list it in tornado_app_shared."
 
 
-def remedy(name, lines):
-    """A sentence for the last line that looks like an app's sandbox; "" where none does."""
+def absent(line, home, left_out):
+    """A sentence for a line that misses a module or a file that was left out of the release, or ""."""
+    module, file = NO_MODULE.search(line), NO_FILE.search(line)
+    if module:
+        path = module[1].replace(".", "/")
+    elif file:
+        path = os.path.normpath(re.sub(rf"^{re.escape(home)}/(?:releases/[0-9a-f]+|current)/", "", file[1]))
+    else:
+        return ""
+    wanted = [path, f"{path}.py", *(str(one) for one in PurePosixPath(path).parents)]
+    for name in left_out:
+        if any(f"/{name}".endswith(f"/{one}") for one in wanted if one not in (".", "/")):
+            return f" {printable(name)} was left out of the release, list it in tornado_app_include."
+    return ""
+
+
+def remedy(name, lines, left_out=()):
+    """A sentence for the last line that looks like an app's sandbox; "" where none does.
+
+    left_out: paths in the source that are no part of the release.
+    """
     own = (*(f"/var/{kind}/tornado-{name}/" for kind in ("lib", "cache", "log")), "/tmp/", "/var/tmp/")
     for line in reversed(lines):
+        if sentence := absent(line, f"/srv/{name}", left_out):
+            return sentence
         found = DENIED.search(line)
         if found and found[1]:
             return denied(found[1], f"/srv/{name}", own)

@@ -34,6 +34,7 @@ options:
   event: {type: str, choices: [deployed, rolled back], default: deployed, description: "For the history."}
   source: {type: str, default: "", description: "Where the release comes from, for the history."}
   who: {type: str, default: "", description: "Who asked for it, for the history."}
+  left_out: {type: list, elements: str, default: [], description: "Paths in the source that are not in it."}
   keep: {type: int, default: 0, description: "How many releases stay; 0 is all of them."}
 """
 
@@ -130,10 +131,10 @@ def to_swap(before, release, ports):
     ]
 
 
-def refused(name, release, before, why, log=()):
-    """What the module returns of a release that was not taken."""
+def refused(name, release, before, why, log=(), left_out=()):
+    """What the module returns of a release that was not taken. left_out: see the option."""
     goes_on = f"release {before['current']} goes on" if before["current"] else "none ran before"
-    text = f"{name}: release {release} was not taken ({goes_on}): {why}.{remedy(name, [why, *log])}"
+    text = f"{name}: release {release} was not taken ({goes_on}): {why}.{remedy(name, [why, *log], left_out)}"
     return {"failed": True, "msg": text, "reason": why, "log": list(log)}
 
 
@@ -172,7 +173,7 @@ def roll(module, before):
         if problem.bad:
             activation.record(event="refused", reason=str(problem), **origin)
         log = problem.log or last_lines(problem.pid, begun, activation.settings["health_path"])
-        return refused(name, release, before, str(problem), log)
+        return refused(name, release, before, str(problem), log, params["left_out"])
     activation.hang_up()
     if unrecorded:
         activation.record(event=params["event"], **origin)
@@ -225,6 +226,7 @@ def main():
             "event": {"type": "str", "choices": ["deployed", "rolled back"], "default": "deployed"},
             "source": text,
             "who": text,
+            "left_out": {"type": "list", "elements": "str", "default": []},
             "keep": {"type": "int", "default": 0},
         },
         supports_check_mode=True,

@@ -14,6 +14,8 @@ from .shared import set_apart
 from .source import fetch, is_archive, is_git
 from .tree import RESERVED, Tree
 
+MOST_LEFT_OUT = 200  # paths that a host is told of
+
 
 def contents(folder, names):
     """Name to content of some files of a folder."""
@@ -104,5 +106,6 @@ def pack(params, scratch):
         "steps": steps,
         "version": version,
         "left_out": left_out.sentence(),
+        "left_out_paths": left_out.found[:MOST_LEFT_OUT],
         "editable": any(map(requirements.EDITABLE.match, lines)),
     }

@@ -378,6 +378,7 @@ def test_what_git_ignores_stays_behind_and_is_named(pack, source):
         *("server.py", ".gitignore", "kept.log", "locale", "locale/de", "locale/de/chat.po"),
         *("static", "static/style.css"),
     }
+    assert found["left_out_paths"] == [" lead.log", "build", "config.py", "locale/de/chat.mo"]
     assert found["left_out"] == (
         "Left out, as git ignores it or a build alone needs it: "
         " lead.log, build, config.py, locale/de/chat.mo."

@@ -75,6 +75,27 @@ def test_nothing_is_said_of_what_is_not_the_sandboxs(line):
     assert remedy("chat", [line]) == ""
 
 
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("ModuleNotFoundError: No module named 'config'", "config.py"),
+        ("ModuleNotFoundError: No module named 'chat._version'", "src/chat/_version.py"),
+        ("ModuleNotFoundError: No module named 'made.by.build'", "made"),
+        ("FileNotFoundError: [Errno 2] No such file or directory: 'locale/de.mo'", "locale/de.mo"),
+        ("FileNotFoundError: No such file or directory: '/srv/chat/releases/0123456789ab/./.env'", ".env"),
+        (
+            "FileNotFoundError: No such file or directory: '/srv/chat/current/node_modules/y.js'",
+            "node_modules",
+        ),
+    ],
+)
+def test_what_was_left_out_of_the_release_is_named_where_it_is_missing(line, name):
+    others = ["notes.txt", "fig.py", "e"]
+    said = f" {name} was left out of the release, list it in tornado_app_include."
+    assert remedy("chat", ["Traceback", line], [*others, name]) == said
+    assert "left out" not in remedy("chat", ["Traceback", line], ["notes.txt", "fig.py", "e"])
+
+
 def test_the_last_words_count():
     lines = ["Read-only file system: 'a'", "Read-only file system: 'b'", "exiting"]
     assert "To write b beside" in remedy("chat", lines)
