@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import time
 
 PORTS = ("8000", "8001", "8002", "8003")
@@ -22,6 +23,34 @@ def test_changed_units_restart_port_by_port_behind_the_open_socket(app, host, lo
     assert app.current() == current
     limit = host.check_output("systemctl show --property=MemoryMax --value 'tornado-load-worker@8003-*'")
     assert limit == str(301 * 2**20)
+
+
+def test_who_comes_while_one_instance_follows_another_waits_and_is_answered(app, load):
+    words = ["-e", json.dumps({"tornado_app_name": "solo", "tornado_app_overlap": False})]
+
+    def deploy():
+        return app.playbook("playbooks/deploy.yml", *words)
+
+    with load(*CALM, "--rate", "50", "--websockets", "10", host="solo.example.test") as running:
+        assert deploy()[0] == 0
+        name = app.write()
+        code, output = deploy()
+        assert code == 0
+        waited = r"port 8100: \w+ -> \w+, ready after [\d.]+ s.*, clients waited [\d.]+ s"
+        assert re.search(waited, " ".join(output.split()))
+        code, output = deploy()
+        assert (code, "changed=0" in output) == (0, True)
+        app.write(lambda _text: "raise SystemExit(3)\n")
+        code, output = deploy()
+        app.write_back()
+        ended = time.time()
+        assert code == 2
+        assert "exited with status 3 before it answered" in output
+        time.sleep(1)
+    assert running.lost() == []
+    assert running.report["wrong"] == 0
+    # The one before answers again.
+    assert running.report["releases"][name]["last_start"] > ended
 
 
 def test_ports_come_and_go_without_a_lost_request(app, capsys, host, load):
