@@ -27,12 +27,12 @@ class Client:
     """Asks one test host, published on 127.0.0.1.
 
     http, https: TCP ports. authority: path of the CA's certificate in PEM, or None for
-    the system's own.
+    the system's own. timeout: seconds for each step.
     """
 
-    def __init__(self, http, https, authority):
+    def __init__(self, http, https, authority, timeout=10):
         self.ports = {"http": http, "https": https}
-        self.authority = authority
+        self.authority, self.timeout = authority, timeout
 
     def context(self):
         """A TLS context that trusts that authority alone."""
@@ -40,7 +40,7 @@ class Client:
 
     def connect(self, scheme, name):
         """An open connection; over TLS, one whose certificate is good for the name."""
-        connection = socket.create_connection(("127.0.0.1", self.ports[scheme]), timeout=10)
+        connection = socket.create_connection(("127.0.0.1", self.ports[scheme]), self.timeout)
         if scheme == "https":
             return self.context().wrap_socket(connection, server_hostname=name)
         return connection

@@ -4,6 +4,8 @@ import http.client
 import threading
 import time
 
+from client import Client
+
 
 class Visits:
     """A visitor of each site as a context.
@@ -13,7 +15,9 @@ class Visits:
     """
 
     def __init__(self, client, targets):
-        self.client, self.heard = client, {site: [] for site in targets}
+        # Where overlap is false they wait until the next release has started.
+        self.client = Client(**client.ports, authority=client.authority, timeout=60)
+        self.heard = {site: [] for site in targets}
         self.done = threading.Event()
         self.threads = [threading.Thread(target=self.visit, args=one) for one in targets.items()]
 

@@ -131,13 +131,15 @@ def octoprint(site):
 
 @dataclass
 class Program:
-    """One of them. path: what is asked for under load; file, old, new: how its next release differs."""
+    """One of them. path: what is asked for under load, and answered with status; file, old, new: how its
+    next release differs."""
 
     use: Callable[[Site], None]
     path: str
     file: str
     old: str
     new: str
+    status: int = 200
 
 
 PROGRAMS = {
@@ -152,6 +154,6 @@ if os.environ.get("TORNADOES_LONG"):
         "slider": Program(slider, "/page", "page.py", "Squares", "The squares"),
         "weather": Program(weather, "/now", "weather/__main__.py", "What is it", "What was it"),
         "blog": Program(blog, "/archive", "templates/archive.html", "{% block", "<!-- new -->{% block"),
-        "upload": Program(upload, "/", "file_receiver.py", "POST", "Post"),
+        "upload": Program(upload, "/", "file_receiver.py", "POST", "Post", 405),
         "octoprint": Program(octoprint, "/robots.txt", "requirements.txt", "Octo", "# Once more\nOcto"),
     }
