@@ -129,7 +129,7 @@ class Load(BackgroundLoad):
         return found or [(kind, "wrong") for kind in kinds if kinds[kind]["wrong"] or kinds[kind]["failed"]]
 
     def lost_but_to_reloads(self):
-        """The same without what nginx's own reload costs.
+        """The same without what a reload costs where nginx runs what an older version has made.
 
         It closes idle connections; a request may be on its way on one just then. A browser would
         send it again, the load client never does.

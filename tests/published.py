@@ -14,6 +14,9 @@ from ansible_collections.tornadoes.tornadoes.plugins.action.nginx_proxy_configur
 from rendering import ROOT, role_variables, trusted
 
 BOOKWORM, TRIXIE = "nginx/1.22.1 OpenSSL 3.0.17", "nginx/1.26.3 OpenSSL 3.5.4"
+FORKY = "nginx/1.30.6 OpenSSL 3.6.3"
+# How every location begins.
+DETOUR = r"\{\s+include @release@/snippets/detour\.conf;\s+"
 
 
 def described(*sites, debian="13", **settings):

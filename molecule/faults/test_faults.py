@@ -123,7 +123,7 @@ def test_a_publish_that_is_killed_is_healed_by_the_next(
         assert playbook(*publish)[0] == 0
         assert client.ask("/").headers["x-moment"] == moment
         assert "changed=0" in playbook(*publish)[1]
-    assert running.lost_but_to_reloads() == []
+    assert running.lost() == []
 
 
 def test_a_full_disk_is_met_before_any_process_is_touched(app, deploy, host):

@@ -81,4 +81,4 @@ def test_ports_come_and_go_without_a_lost_request(app, capsys, host, load):
     with capsys.disabled():
         for (name, begun), (_next, ended) in itertools.pairwise(spans.items()):
             print(f"\n{name}: {sum(begun <= one['at'] <= ended for one in lost)} lost", end=" ")
-    assert running.lost_but_to_reloads() == []
+    assert running.lost() == []

@@ -108,7 +108,7 @@ def test_a_renewal_loses_nothing_but_what_a_bare_reload_does(host, load, served,
     with capsys.disabled():
         for (name, begun), (_next, ended) in itertools.pairwise(spans.items()):
             print(f"\n{name}: {sum(begun <= one['at'] <= ended for one in lost)} lost", end=" ")
-    assert running.lost_but_to_reloads() == []
+    assert running.lost() == []
     assert running.report["kinds"]["get"]["answered"] > 100
 
 

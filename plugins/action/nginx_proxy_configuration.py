@@ -13,7 +13,7 @@ from ..plugin_utils.nginx_proxy import IPV6
 from ..plugin_utils.values import listed
 
 ROLE = ROOT / "roles/nginx_proxy"
-SNIPPETS = ("clients", "compression", "limits", "log", "proxy", "tls")
+SNIPPETS = ("clients", "compression", "detour", "leaving", "limits", "log", "proxy", "tls")
 # What a Debian will bring, where nginx is yet to be installed.
 BUILDS = {12: "nginx/1.22 OpenSSL 3.0", 13: "nginx/1.26 OpenSSL 3.5"}
 OLDEST_BUILD = BUILDS[12]  # of systems that the roles are not proven on
@@ -33,6 +33,8 @@ def host_of(found, debian):
         # Into one, where a client sends a header twice.
         "joins_headers": nginx >= (1, 23),
         "rotates_tickets": nginx >= (1, 23, 2),
+        # Idle connections of clients, through a reload.
+        "keeps_idle": nginx >= (1, 27, 4),
         "post_quantum": version(re.findall(r"OpenSSL ([0-9.]+)", build)[-1]) >= (3, 5),
         # What stands before a port in a listen directive. Where the kernel has no IPv6, nginx refuses to
         # start with an address of it.

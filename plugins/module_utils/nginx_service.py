@@ -55,6 +55,12 @@ def sandbox(unit_files):
     return [f"--property={line}" for line in re.findall(rf"^(?:{single}|{several})\w*=.*$", text, re.M)]
 
 
+def asked_at_start(unit_file):
+    """A unit file but for what systemd does at a reload, which needs no restart to hold."""
+    lines = re.sub(r"\\\n", " ", unit_file).splitlines()
+    return [line for line in lines if line and not line.startswith(("#", "ExecReload="))]
+
+
 def test(path, origins, drop_in):
     """Refuse a configuration that nginx can't use, in the sandbox that it has from its next start on.
 

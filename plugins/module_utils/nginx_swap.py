@@ -12,7 +12,7 @@ import shutil
 from . import nginx_paths as paths
 from .files import read, write
 from .nginx_release import link, linked, store
-from .nginx_service import Refused, load, test, unit
+from .nginx_service import Refused, asked_at_start, load, test, unit
 from .nginx_unmanaged import digest, is_stock, note
 from .systemd import confine, run
 
@@ -69,7 +69,10 @@ def swap(folder, files, origins, drop_in, port, group, more):
         # First: where there is neither copy nor link, the drop-in lets nothing start.
         if os.path.exists(paths.LINK) and not os.path.islink(paths.LINK):
             shutil.copy2(paths.LINK, replaced)
+        written = os.stat(paths.DROP_IN).st_mtime if confined else 0
         confine("nginx", paths.DROP_IN, drop_in)
+        if confined and asked_at_start(confined) == asked_at_start(drop_in):
+            os.utime(paths.DROP_IN, (written, written))
         os.replace(paths.NEXT, paths.LINK)
         load(port)
     except Refused:

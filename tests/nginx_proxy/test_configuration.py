@@ -101,6 +101,14 @@ def test_what_visitors_wrote_into_the_log_is_not_shown_as_nginx_own_words():
     assert nginx_reasons.explained("nginx: [emerg] a\x1b]0;b\x07") == "a\\x1b]0;b\\x07"
 
 
+def test_a_restart_is_due_for_what_counts_at_a_start_alone():
+    was = "# Ours.\n[Service]\nUMask=0077\n"
+    reloads = "ExecReload=\nExecReload=/bin/sh -c 'one; \\\n    two'\n"
+    asked = nginx_service.asked_at_start
+    assert asked(was) == asked(was + "# How it is reloaded.\n" + reloads)
+    assert asked(was) != asked(was.replace("0077", "0022"))
+
+
 def test_a_test_has_the_sandbox_of_the_unit_and_nothing_else_of_it():
     unit_files = (
         "# /etc/x.conf\n[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=forking\nRestart=on-failure\n"

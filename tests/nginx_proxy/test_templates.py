@@ -6,7 +6,7 @@ import re
 import pytest
 from analysis import problems
 from certificates.description import Description
-from published import BOOKWORM, TRIXIE, described, page, render, servers, site
+from published import BOOKWORM, DETOUR, FORKY, TRIXIE, described, page, render, servers, site
 
 ACME = "https://acme-v02.api.letsencrypt.org/directory"
 
@@ -33,7 +33,11 @@ def test_what_the_tutorial_has_is_there():
 
 
 def test_what_the_tutorial_gets_wrong_is_not():
-    everything = "\n".join(render(site(static=[{"url": "/static/", "path": "/srv/static"}])).values())
+    files = render(site(static=[{"url": "/static/", "path": "/srv/static"}]))
+    # What every location has to do before a reload is done once, in two files.
+    everything = "\n".join(
+        files[path] for path in {*files} - {"snippets/detour.conf", "snippets/leaving.conf"}
+    )
     for words in ("$http_host", "proxy_pass_header", "rewrite", "ssl on", "non_idempotent"):
         assert words not in everything
     # In a location "if" does what nobody expects; in a server it returns.
@@ -182,7 +186,37 @@ def test_a_versioned_url_is_kept_for_good():
 
 def test_favicon():
     assert "favicon" not in page()
-    assert re.search(r"location = /favicon.ico \{\s+alias /srv/f.ico;", page(favicon="/srv/f.ico"))
+    text = page(favicon="/srv/f.ico")
+    assert re.search(rf"location = /favicon.ico {DETOUR}alias /srv/f.ico;", text)
+
+
+def test_before_a_reload_every_location_sends_its_clients_on():
+    one = site(
+        tls="acme",
+        redirects=["old.example.org"],
+        static=[{"url": "/static/", "path": "/srv/static"}],
+        favicon="/srv/f.ico",
+        cache=["/news"],
+        access=[{"path": "/static/x", "allow": ["10.0.0.0/8"]}],
+        paths=[{"path": "/api/", "upstreams": ["127.0.0.1:8100"], "strip_prefix": True}],
+    )
+    files = render(one, site(names=["files.example.org"], upstreams=[]))
+    text = "\n".join(files.values()) + "\n"
+    there = re.findall(r"^ *location .*\{\n.*", text, re.M)
+    assert len(there) > 15
+    assert [one for one in there if "/snippets/detour.conf;" not in one] == [
+        "location = /.tornadoes/leaving {\n    internal;"
+    ]
+    for path in files:
+        for server in servers(files[path]):
+            assert "include @release@/snippets/leaving.conf;" in server
+
+
+def test_an_nginx_that_keeps_idle_connections_through_a_reload_sends_nobody_on():
+    assert "keepalive_min_timeout" not in "\n".join(render(site()).values())
+    files = render(site(), build=FORKY)
+    assert "keepalive_min_timeout 75s;" in files["nginx.conf"]
+    assert "rewrite" not in "\n".join(files.values())
 
 
 def test_limits():
@@ -221,11 +255,11 @@ def test_a_ca_is_answered_on_http_and_not_redirected():
     redirect, served = servers(page(tls="acme"))
     assert "include @release@/snippets/acme.conf;" in redirect
     assert "acme.conf" not in served
-    assert "location / {\n        return 308" in redirect
+    assert re.search(f"location / {DETOUR}return 308", redirect)
     (both,) = servers(page(tls="acme", redirect=False))
     assert "include @release@/snippets/acme.conf;" in both
     answer = render(site(tls="acme"))["snippets/acme.conf"]
-    assert "location ^~ /.well-known/acme-challenge/ {\n    root /var/lib/nginx-proxy/challenges;" in answer
+    assert "root /var/lib/nginx-proxy/challenges;" in answer
 
 
 def test_a_site_without_a_public_ca_answers_none():
@@ -274,7 +308,7 @@ def test_no_https_where_no_site_has_tls(sites):
 def test_names_of_files(name, file, server_name):
     text = render(site(names=[name]))[f"sites/{file}.conf"]
     assert f"server_name {server_name};" in text
-    assert f"proxy_pass http://tornadoes_{file};" in text
+    assert f"proxy_pass http://tornadoes_{file}$request_uri;" in text
     assert f"/etc/nginx/certificates/{file}/privkey.pem;" in text
 
 

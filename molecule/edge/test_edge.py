@@ -1,0 +1,144 @@
+"""What visitors notice of nginx when its configuration or a certificate changes: nothing."""
+
+import json
+import time
+
+import pytest
+import yaml
+
+LEAVING = (
+    "systemd-run --quiet --collect --unit=nginx-leaving --property=RuntimeDirectory=nginx-leaving sleep 30"
+)
+STAY = "systemctl stop nginx-leaving"
+RENEW = "/usr/local/lib/nginx-proxy/certificates.pyz renew --force"
+# What nginx answers before it looks into a location, and no client asks for.
+INTERNAL = ("/.tornadoes/", "/inside/")
+CACHE = 1.2  # seconds after which every worker has looked for the folder again
+
+
+@pytest.fixture(scope="module")
+def sites(scenario):
+    """The sites of the inventory."""
+    return yaml.safe_load((scenario / "group_vars/all.yml").read_text())["nginx_proxy_sites"]
+
+
+def test_publishes_and_renewals_lose_nothing(far, host, long, playbook, sites):
+    def publish(*more):
+        words = json.dumps({"nginx_proxy_sites": [*sites, *more]})
+        code, output = playbook("playbooks/publish.yml", "-e", words)
+        assert code == 0, output
+
+    one = {"names": ["new.example.test"], "upstreams": ["127.0.0.1:8000"]}
+    with far("https") as tls, far("http") as plain:
+        time.sleep(1)
+        for _turn in range(7 if long else 1):
+            publish(one)
+            if long:
+                publish({**one, "upstreams": ["127.0.0.1:8001"]})
+            publish({**one, "state": "absent"})
+        for _turn in range(50 if long else 3):
+            host.check_output(RENEW)
+        for _turn in range(2):
+            host.check_output("systemctl reload nginx")
+    for running in (tls, plain):
+        assert running.lost() == []
+        assert running.report["kinds"]["post"]["answered"] > 300
+    assert tls.report["kinds"]["websocket"]["ws_closed_clean"] == 0
+
+
+@pytest.fixture
+def leaving(host):
+    """Hold the time before a reload."""
+
+    def hold():
+        host.check_output(LEAVING)
+        time.sleep(CACHE)
+
+    yield hold
+    host.run(STAY)
+
+
+def answers(client):
+    """What a visitor gets in every kind of location: status, body and whether the connection stays."""
+    asked = [
+        ("localhost", "/healthz"),
+        ("localhost", "/a%2fb/%3Fc?d=%26&e"),
+        ("localhost", "/static/GPL-3"),
+        ("localhost", "/static/none"),
+        ("localhost", "/static"),
+        ("localhost", "/kept/none"),
+        ("localhost", "/second/healthz"),
+        ("localhost", "/second/a%2fb/%3Fc?d=%26&e"),
+        ("localhost", "/second"),
+        ("localhost", "/closed/x"),
+        ("localhost", "//closed/x"),
+        ("localhost", "/.tornadoes/maintenance.html"),
+        ("localhost", "/.tornadoes/leaving"),
+        ("old.example.test", "/a%20b?c"),
+        ("secure.example.test", "/healthz"),
+        ("secure.example.test", "/inside/x"),
+        ("unknown.example.test", "/"),
+    ]
+    for scheme in ("http", "https"):
+        for name, target in asked:
+            if (scheme, name) == ("https", "unknown.example.test"):
+                continue  # no handshake without a certificate
+            connection = client.connect(scheme, name)
+            connection.sendall(f"GET {target} HTTP/1.1\r\nHost: {name}\r\n\r\n".encode())
+            said = b""
+            while b"\r\n\r\n" not in said:
+                said += connection.recv(65536)
+            connection.close()
+            head = said.partition(b"\r\n\r\n")[0].decode().lower()
+            stays = "\r\nconnection: keep-alive" in head
+            passing = ("connection:", "date:", "expires:")
+            lines = [line for line in head.split("\r\n") if not line.startswith(passing)]
+            yield (scheme, name, target), lines, stays
+
+
+def test_who_is_sent_on_gets_what_everybody_gets(client, leaving):
+    before = list(answers(client))
+    leaving()
+    after = list(answers(client))
+    assert [one[:2] for one in after] == [one[:2] for one in before]
+    assert [one[0] for one in after if one[2] and not one[0][2].startswith(INTERNAL)] == []
+    assert [one[0][2] for one in before if not one[2]] == ["//closed/x", "//closed/x"]
+
+
+def test_a_closed_site_sends_its_clients_on_as_well(client, host, leaving, playbook):
+    assert playbook("playbooks/maintenance.yml", "-e", "nginx_proxy_maintenance=on")[0] == 0
+    try:
+        leaving()
+        found = [one for one in answers(client) if one[0][:2] == ("https", "localhost")]
+        assert [lines[0].split()[1] for _what, lines, _stays in found[:3]] == ["200", "503", "503"]
+        assert [what[2] for what, _lines, stays in found if stays] == ["/.tornadoes/maintenance.html"]
+    finally:
+        assert playbook("playbooks/maintenance.yml", "-e", "nginx_proxy_maintenance=off")[0] == 0
+
+
+def test_nobody_is_sent_on_for_longer_than_a_reload_takes(client, eventually, host):
+    there = host.file("/run/nginx-leaving")
+    host.check_output("systemctl reload nginx")
+    assert not there.exists
+    # Whoever waits for it may be killed: the reload is systemd's, and goes on.
+    host.run("timeout --signal KILL 1 systemctl reload nginx; true")
+    assert there.exists
+    assert eventually(lambda: not there.exists, 20)
+    # What holds the folder may be killed: it goes along.
+    host.run("systemctl reload --no-block nginx")
+    assert eventually(lambda: there.exists)
+    host.check_output("systemctl kill --signal=KILL nginx-leaving")
+    assert eventually(lambda: not there.exists, 5)
+    assert eventually(lambda: host.service("nginx").is_running)
+    assert client.ask("/healthz").status == 200
+
+
+def test_a_configuration_that_nginx_refuses_sends_nobody_on(eventually, host):
+    there = host.file("/run/nginx-leaving")
+    assert eventually(lambda: not there.exists)
+    host.check_output("echo nonsense > /etc/nginx/conf.d/broken.conf")
+    try:
+        assert host.run("systemctl reload nginx").rc == 1
+        assert not there.exists
+    finally:
+        host.check_output("rm /etc/nginx/conf.d/broken.conf")
