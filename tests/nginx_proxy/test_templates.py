@@ -215,7 +215,7 @@ def test_before_a_reload_every_location_sends_its_clients_on():
 def test_an_nginx_that_keeps_idle_connections_through_a_reload_sends_nobody_on():
     assert "keepalive_min_timeout" not in "\n".join(render(site()).values())
     files = render(site(), build=FORKY)
-    assert "keepalive_min_timeout 75s;" in files["nginx.conf"]
+    assert "keepalive_min_timeout 10s;" in files["nginx.conf"]
     assert "rewrite" not in "\n".join(files.values())
 
 
