@@ -64,10 +64,8 @@ def test_a_second_deploy_is_told_who_was_first(app, deploy):
 # One moment of each phase of a deploy; script/test --all takes every task there is.
 PHASES = [
     "Build the release from source and settings",
-    "Unpack code and settings",
-    "Compile the code",
+    "Install code, settings and secrets",
     "Swap the ports to the release",
-    "Remove old releases and",
 ]
 
 
@@ -100,6 +98,19 @@ def test_a_run_that_is_killed_is_healed_by_the_next(app, deploy, host, load, lon
     assert "changed=0" in output
     assert host.run("flock --nonblock /run/tornado-load.lock true").rc == 0
     assert host.check_output("find /srv/load -name '*.partial'") == ""
+
+
+def test_a_release_whose_installation_is_killed_is_installed_by_the_next(app, deploy, host, kill_module):
+    app.write()
+    current = app.current()
+    kill_module("ls -d /srv/load/releases/*.partial > /dev/null 2>&1")
+    code, output = deploy().end()
+    assert code != 0
+    assert "was not installed, and no port was touched" in " ".join(output.split())
+    assert set(app.releases().values()) == {current}
+    code, output = deploy().end()
+    assert code == 0, output
+    assert current not in app.releases().values()
 
 
 # nginx's configuration when the module is killed: about to be tested, or in place and not read.
