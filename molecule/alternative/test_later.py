@@ -118,3 +118,14 @@ def test_a_verb_refuses_to_guess_which_app_is_meant(run, playbook):
     code, output = playbook("playbooks/deploy.yml", "-e", "tornado_app_version=v1")
     assert code != 0
     assert "Say which one with tornado_app_name: hello, probe" in output
+
+
+def test_who_wants_a_terminal_for_sudo_is_told_what_to_change(run, host, playbook, changed):
+    host.check_output("echo 'Defaults requiretty' > /etc/sudoers.d/terminal")
+    words = ["-e", "tornado_app_name=probe", "-e", "ansible_pipelining=false"]
+    try:
+        code, output = playbook("playbooks/deploy.yml", *changed, *words)
+    finally:
+        host.check_output("rm /etc/sudoers.d/terminal")
+    assert code != 0
+    assert "take requiretty out of its sudoers" in output

@@ -57,6 +57,20 @@ def test_a_second_run_changes_nothing_wherever_it_is_started(reader):
     assert re.search(r"www.example.org +: ok=\d+ +changed=0 ", said)
 
 
+# The reader on Debian 13 has the fast tests to run.
+@pytest.mark.parametrize("place", [pytest.param("local", marks=() if ROOTS else pytest.mark.long)])
+def test_the_machine_that_ansible_runs_on_can_be_the_server(reader, place):
+    inventory = "{all: {hosts: {www.example.org: {ansible_connection: local}}}}"
+    reader(f"cp -r inventory/example {place} && echo '{inventory}' > {place}/local.yml")
+    for changed in ("[1-9][0-9]*", "0"):
+        said = reader(f"{ACTIVATE}; ansible-playbook -i {place} site.yml")
+        assert re.search(rf"www.example.org +: ok=\d+ +changed={changed} ", said)
+    root = "" if ROOTS else "sudo "
+    reader(f"{root}cat /etc/nginx/private-ca/ca.crt > ca.crt")
+    here = "--resolve www.example.org:443:127.0.0.1"
+    assert reader(f"curl -sS --cacert ca.crt {here} https://www.example.org/") == "Chat with us\n"
+
+
 def test_the_fast_tests_pass_on_this_debians_python(reader):
     ours = [str(number) for number in sys.version_info[:2]]
     # What script/test runs them on before any scenario, needs no second time.

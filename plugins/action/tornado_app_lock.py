@@ -199,6 +199,8 @@ class ActionModule(ActionBase):
         said = self._low_level_execute_command(command, in_data=program.encode(), sudoable=True)
         if said["rc"] != 0:
             reason = (said["stderr"].strip() or said["stdout"].strip() or f"rc={said['rc']}").split("\n")[-1]
+            if "must have a tty" in reason:
+                reason += ". What a run gives by stdin has no terminal: take requiretty out of its sudoers"
             raise AnsibleActionFail(f"{self.app}: no answer about {self.path}.lock on {self.host}: {reason}")
         return said["stdout"].strip().split("\n")
 
