@@ -98,7 +98,8 @@ def main():
             "main": text,
             "program": text,
             "python": {"type": "path", "default": SYSTEM},
-            "secrets": text,
+            # The name of a variable.
+            "secrets": {**text, "no_log": False},
         },
         supports_check_mode=True,
     )
