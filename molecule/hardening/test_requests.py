@@ -323,7 +323,14 @@ def test_nothing_that_a_client_claims_about_itself_reaches_the_app(client, site)
         "X-Forwarded-Path",
         "X-Client-IP",
     ]
-    names += ["X-Original-URL", "X-Rewrite-URL", "X-Original-Host", "X-Host", "Front-End-Https"]
+    names += [
+        "X-Original-URL",
+        "X-Rewrite-URL",
+        "X-Original-Host",
+        "X-Host",
+        "X-Script-Name",
+        "Front-End-Https",
+    ]
     names += [name.replace("-", "_") for name in names] + ["X-Real_IP", "x-real-ip"]
     claims = [(name, value) for name in names for value in (CLAIM, f"for={CLAIM}, {CLAIM}")]
     others = [("X-XSRFToken", "a"), ("X-CSRFToken", "b")]

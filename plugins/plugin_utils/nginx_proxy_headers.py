@@ -19,6 +19,7 @@ SAID = (
 HEARSAY = (
     "X-Forwarded-Path X-Forwarded-Scheme X-Forwarded-Ssl X-Forwarded-Protocol X-Url-Scheme"
     " X-Original-Host X-Original-URL X-Rewrite-URL X-Host X-Client-IP X-Cluster-Client-IP Front-End-Https"
+    " X-Script-Name"
 )
 # Cached answers (a site's cache): what programs choose an answer by without saying so (Vary), and
 # what makes a request personal.
