@@ -129,6 +129,11 @@ def test_the_defaults_are_taken(role):
     assert said(role) == []
 
 
+def test_an_app_that_is_to_be_removed_wants_no_port():
+    apps = [{"name": "bot", "state": "absent"}, {"name": "chat", "ports": [8000]}]
+    assert said("tornado_app", tornado_app_apps=apps) == []
+
+
 def test_all_that_is_wrong_is_said_at_once():
     found = said(
         "tornado_app",

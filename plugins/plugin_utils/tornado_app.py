@@ -182,7 +182,7 @@ class App:
             yield (
                 f"tornado_app_ports: {listed(self.ports)} has a port out of range. Ports go from 1 to 65535."
             )
-        if again := twice(self.ports + self.others):
+        if self.present and (again := twice(self.ports + self.others)):
             yield f"tornado_app_ports: {listed(again)} is given twice. Each port runs one instance."
         if not self.ports and self.present and not self.jobs:
             yield (
@@ -413,7 +413,9 @@ class Inputs:
         values = self.run.values(__tornado_app_entry=entry)
         values = {name.removeprefix("tornado_app_"): value for name, value in values.items()}
         others = [one for one in self.all if one["name"] != values["name"]]
-        ports = [int(port) for one in others for port in one.get("ports", PORTS)]
+        # Who is to be removed has what it lists, and no port by default.
+        default = {one["name"]: [] if one.get("state") == "absent" else PORTS for one in others}
+        ports = [int(port) for one in others for port in one.get("ports", default[one["name"]])]
         return App.read(values, run=self.run, others=ports, host=self.run.host)
 
     def refusals(self):
