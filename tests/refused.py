@@ -77,7 +77,7 @@ REFUSED = {
     ),
     "no worker at all": (
         {"tornado_app_workers": [{"name": "mail", "command": "-m tasks", "count": 0}]},
-        "tornado_app_workers: mail: count 0 or stop_timeout 30 is too little. Give at least 1 of each",
+        "tornado_app_workers: mail: count 0 is too little. Give at least 1, or remove the worker.",
     ),
     "a timer without a calendar": (
         {"tornado_app_timers": [{"name": "cleanup", "command": "-m tasks"}]},

@@ -1,6 +1,7 @@
 """A queue's workers and a nightly job follow the releases of their app: a real Celery."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -124,6 +125,7 @@ def test_a_second_run_restarts_nothing_and_a_worker_that_is_not_wanted_goes(queu
     fewer = [{**SETTINGS["tornado_app_workers"][0], "count": 1}]
     code, output = queue.run(tornado_app_workers=fewer, tornado_app_keep_releases=1)
     assert code == 0, output
+    assert re.search(r"worker mail@2: \w+ -> nothing", output)
     [(key, pid)] = queue.processes().items()
     assert key == "mail@1"
     assert pid not in before.values()

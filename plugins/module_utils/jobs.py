@@ -117,10 +117,9 @@ class Jobs:
         self.to_start = [key for key in keys if self.start_is_due(key)]
         self.to_arm = [key for key in names if self.arming_is_due(key)]
         # A job that runs goes on without its timer.
-        self.to_stop = [self.service(key) for key in workers if key not in keys]
-        self.to_stop += [
-            self.timer(key) for key in timers if key not in names and timers[key]["state"] != REMOVED
-        ]
+        self.ended = [key for key in workers if key not in keys]
+        self.unset = [key for key in timers if key not in names and timers[key]["state"] != REMOVED]
+        self.to_stop = [*map(self.service, self.ended), *map(self.timer, self.unset)]
         units = [*self.to_write, *(path for path in self.to_remove if path.startswith(UNITS))]
         self.diff = differences({path: read(path) for path in units}, self.to_write)
         self.due = any((self.to_write, self.to_remove, self.to_start, self.to_arm, self.to_stop))
@@ -165,10 +164,12 @@ class Jobs:
         return changed or not now or now["state"] != "active" or not now["enabled"] or now["outdated"]
 
     def lines(self):
-        """What is started, a line each."""
+        """What is started and what ends, a line each."""
         old = {key: one["release"] for key, one in self.workers.items()}
-        started = [f"worker {key}: {old.get(key) or 'nothing'} -> {self.release}" for key in self.to_start]
-        return started + [f"timer {key}: set" for key in self.to_arm]
+        lines = [f"worker {key}: {old.get(key) or 'nothing'} -> {self.release}" for key in self.to_start]
+        lines += [f"worker {key}: {old[key] or 'nothing'} -> nothing" for key in self.ended]
+        lines += [f"timer {key}: set" for key in self.to_arm]
+        return lines + [f"timer {key}: removed" for key in self.unset]
 
     # Doing it.
 

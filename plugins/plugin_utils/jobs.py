@@ -54,11 +54,9 @@ class Worker(Job):
     def refusals(self):
         """A sentence for each value that is invalid."""
         yield from super().refusals()
-        if self.count < 1 or self.stop_timeout < 1:
-            yield (
-                f"{self.variable}: {self.name}: count {self.count} or stop_timeout {self.stop_timeout} is too little. "
-                "Give at least 1 of each, or remove the worker."
-            )
+        for key, value in (("count", self.count), ("stop_timeout", self.stop_timeout)):
+            if value < 1:
+                yield f"{self.variable}: {self.name}: {key} {value} is too little. Give at least 1, or remove the worker."
 
 
 @dataclass(frozen=True)
