@@ -171,9 +171,9 @@ REFUSED = {
         {"tornado_app_python": "python3.13"},
         "tornado_app_python: 'python3.13' is no absolute path. Give that of a Python on the host, as",
     ),
-    "a Python of root's own": (
-        {"tornado_app_python": "/root/.pyenv/shims/python"},
-        "leads below /root, which the sandbox of a program or of its build hides. Give a Python",
+    "a Python of somebody's own": (
+        {"tornado_app_python": "/home/ann/.pyenv/shims/python"},
+        "leads below /home, which the sandbox of a program or of its build hides. Give a Python",
     ),
     "a Python that nobody has made": (
         {"tornado_app_python": "/usr/local/bin/python2.99"},

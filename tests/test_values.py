@@ -18,7 +18,7 @@ ON_THE_HOST = (
     "of CAs",
     "host's own",
     "of nginx's",
-    "of root's own",
+    "of somebody's own",
     "of another's",
     "never was one",
     "that is a link",

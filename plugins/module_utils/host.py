@@ -114,7 +114,9 @@ def how_it_ended(properties):
     if properties["Result"] == "timeout":
         return "took too long and was ended"
     if properties["ExecMainCode"] in SIGNALLED:
-        return f"was ended by {signal.Signals(status).name}"
+        # Most of those in real time have no name, and a program chooses by which it ends.
+        names = {one.value: one.name for one in signal.Signals}
+        return f"was ended by {names.get(status, f'signal {status}')}"
     return f"ended with {status}"
 
 

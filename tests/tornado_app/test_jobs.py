@@ -157,3 +157,8 @@ def test_a_job_that_runs_on_without_its_timer_is_not_forgotten():
     _workers, timers = host.workers_and_timers("chat", {"tornado-chat_cleanup.service": running})
     assert timers["cleanup"]["running"]
     assert timers["cleanup"]["state"] == host.REMOVED
+
+
+def test_a_signal_without_a_name_keeps_nobody_from_the_next_release():
+    ended = {**NOTHING, "Result": "signal", "ExecMainCode": "2", "ExecMainStatus": "40"}
+    assert host.how_it_ended(ended) == "was ended by signal 40"
