@@ -28,9 +28,18 @@ def described(*sites, debian="13", **settings):
     return run.description()
 
 
-def render(*sites, build=TRIXIE, ipv6=True, **settings):
+def files_of(run, build=TRIXIE, ipv6=True):
     """Path to content of everything that the role would store."""
-    description = described(*sites, **settings)
+    return stored(run.description(), build, ipv6)
+
+
+def render(*sites, build=TRIXIE, ipv6=True, **settings):
+    """The same by the role's inputs alone."""
+    return stored(described(*sites, **settings), build, ipv6)
+
+
+def stored(description, build, ipv6):
+    """The same by a description."""
     found = {"build": build, "paths": {"/proc/net/if_inet6": {"kind": "file" * ipv6}}}
     files, _users = configuration(description, host_of(found, description["debian"]), None)
     for path, text in files.items():

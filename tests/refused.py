@@ -237,11 +237,11 @@ REFUSED = {
     ),
     "an app for all paths": (
         sites(apps("/")),
-        "nginx_proxy_sites: paths: / is all of www.example.org. Give its upstreams as the site's own",
+        "nginx_proxy_sites: paths: / is all of www.example.org. Give its app or upstreams as the",
     ),
     "an app that is nowhere": (
         sites({"paths": [{"path": "/api", "upstreams": []}]}),
-        "nginx_proxy_sites: paths: /api of www.example.org has no upstreams. Give at least one",
+        "nginx_proxy_sites: paths: /api of www.example.org has no app and no upstreams. Give one",
     ),
     "an app at a path that would go round in a circle": (
         sites({"paths": [{"path": "/api", "upstreams": ["localhost:80", "127.0.0.1"]}]}),

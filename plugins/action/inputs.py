@@ -5,6 +5,7 @@ has for a role follows: what its values may be, and what the host has to have fo
 module C(look) is asked in one call for all roles. It changes nothing.
 """
 
+import contextlib
 import os
 import re
 from functools import cached_property
@@ -18,6 +19,7 @@ from ansible.plugins.action import ActionBase
 from ansible.template import Templar
 from ansible.utils.vars import load_extra_vars
 
+from ..plugin_utils.cluster import Cluster
 from ..plugin_utils.command_line import COLLECTION, ROOT, own_playbooks
 from ..plugin_utils.controller import folders, located, looked, options, text_of
 from ..plugin_utils.names import Names, Unreadable, check, reason, strays, wanted
@@ -41,7 +43,7 @@ class Run:
         self.options = entries.pop("variables") | entries.pop(f"playbook_{playbook}", {})
         told = [(other.removeprefix("playbook_"), name) for other in entries for name in entries[other]]
         self.elsewhere = {name: other for other, name in told}
-        self.role, self.loader = role_path.name, loader
+        self.role, self.loader, self.given = role_path.name, loader, variables
         self.defaults = self.file_of(role_path, "defaults")
         # As in a task of the role, wherever this one stands.
         self.variables = {
@@ -70,6 +72,32 @@ class Run:
             return Templar(self.loader, {**self.variables, **more}).template(self.variables[name])
         except AnsibleError as problem:
             raise Unreadable(reason(problem)) from problem
+
+    def decent(self, name, **more):
+        """A variable's value, with more variables beside it; the default of one that is refused elsewhere."""
+        with contextlib.suppress(Unreadable, AnsibleError):
+            value = self.value(name, **more)
+            if not list(check(name, value, self.options[name])):
+                return value
+        return Templar(self.loader, {**self.variables, **more}).template(self.defaults[name])
+
+    def group(self, name):
+        """The hosts of a group of the inventory."""
+        return self.given.get("groups", {}).get(name, [])
+
+    def on(self, host, role):
+        """The same of a role on another host, as far as the inventory and what is known of that host say."""
+        variables = self.given
+        if host != self.host:
+            known = variables["hostvars"]
+            # Unread, since not all that a host has can be read from here.
+            variables = known.raw_get(host) if hasattr(known, "raw_get") else known[host]
+        return Run(ROOT / "roles" / role, self.loader, variables)
+
+    @cached_property
+    def cluster(self):
+        """What the inventory says of all hosts together."""
+        return Cluster(self)
 
     def quietly(self, name):
         """A variable's value, or None."""

@@ -27,6 +27,7 @@ from .nginx_proxy_values import (
     servers,
     site_name,
     upstream,
+    with_app,
 )
 from .values import PATH, filled, listed, network, port, quoted, twice
 
@@ -48,6 +49,10 @@ class Inputs:
             for key in ("names", "redirects"):
                 site[key] = [as_ascii(one) for one in site[key]]
             site["paths"] = [filled(options["paths"]["options"], one) for one in site["paths"]]
+            # An app that nobody runs is refused below.
+            for one in with_app(site):
+                one["given"] = one["upstreams"]
+                one["upstreams"] = one["given"] or self.servers_of(one["app"])
         self.present = [one for one in self.sites if one["state"] == "present"]
         self.limits = filled(run.options["nginx_proxy_limits"]["options"], variables["nginx_proxy_limits"])
         self.acme = filled(run.options["nginx_proxy_acme"]["options"], variables["nginx_proxy_acme"])
@@ -57,6 +62,7 @@ class Inputs:
         """A sentence for each value that is invalid."""
         yield from self.about_settings()
         yield from self.about_names()
+        yield from self.about_clusters()
         yield from self.about_upstreams()
         yield from self.about_files()
         for site in self.present:
@@ -111,10 +117,31 @@ class Inputs:
                 f"nginx_proxy_sites: redirects: {listed(bad)} is no single name to send visitors to. Give a name "
                 "without a * first."
             )
-        if empty := [called(site) for site in self.present if not (any(servers(site)) or site["static"])]:
+        if empty := [
+            called(site)
+            for site in self.present
+            if not (any(servers(site)) or with_app(site) or site["static"])
+        ]:
             yield (
-                f"nginx_proxy_sites: {listed(empty)} has neither upstreams nor static. Give one, or state: absent."
+                f"nginx_proxy_sites: {listed(empty)} has no app, no upstreams and no static. Give one, or state: absent."
             )
+
+    def servers_of(self, app):
+        """The upstreams that an app is: its ports on this host."""
+        members = self.run.cluster.apps.get(app, [])
+        return [f"127.0.0.1:{port}" for one in members if one.host == self.run.host for port in one.ports]
+
+    def about_clusters(self):
+        """Which apps are published by their names."""
+        for site in self.present:
+            for one in with_app(site):
+                if one["given"]:
+                    yield (
+                        f"nginx_proxy_sites: {called(site)} has app and upstreams for {one.get('path', '/')}. Give "
+                        "one of them: an app's upstreams follow from the inventory."
+                    )
+                for problem in self.run.cluster.refusals([one["app"]]):
+                    yield f"nginx_proxy_sites: {called(site)}: app {problem}"
 
     def about_upstreams(self):
         """Where requests go."""

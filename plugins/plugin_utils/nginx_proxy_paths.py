@@ -29,12 +29,12 @@ def about_apps(site):
     for one in site["paths"]:
         if one["path"] == "/":
             yield (
-                f"nginx_proxy_sites: paths: / is all of {called(site)}. Give its upstreams as the site's own, beside "
-                "paths."
+                f"nginx_proxy_sites: paths: / is all of {called(site)}. Give its app or upstreams as the site's own, "
+                "beside paths."
             )
-        if not one["upstreams"]:
+        if not one["upstreams"] and not one["app"]:
             yield (
-                f"nginx_proxy_sites: paths: {one['path']} of {called(site)} has no upstreams. Give at least one, or "
+                f"nginx_proxy_sites: paths: {one['path']} of {called(site)} has no app and no upstreams. Give one, or "
                 "remove the path."
             )
 

@@ -68,6 +68,11 @@ def servers(site):
     return [site["upstreams"], *(one["upstreams"] for one in site["paths"])]
 
 
+def with_app(site):
+    """The site itself and its paths, as far as they name their app."""
+    return [one for one in [site, *site["paths"]] if one["app"]]
+
+
 def every_server(sites):
     """The upstreams of all sites and their paths."""
     return [one for site in sites for group in servers(site) for one in group]
