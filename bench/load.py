@@ -2,7 +2,7 @@
 
     python bench/load.py --url https://127.0.0.1:18443 --host localhost --authority ca.crt
 
-Seven kinds of traffic at once, each with a switch for its amount. A request that was sent
+Eight kinds of traffic at once, each with a switch for its amount. A request that was sent
 and not answered in full is a failure, whatever the reason; what a client may be asked to
 bear (a connection closed while nothing was in flight on it, a WebSocket closed by a frame
 that says "going away") is counted apart. README.md beside this file explains the report.
@@ -29,7 +29,10 @@ def target_of(options):
     if url.path not in ("", "/") or url.query:
         raise ValueError(f"--url {options.url} is not like https://127.0.0.1:18443.")
     trust = functools.partial(target.trusting, options.authority)
-    return target.find(options.url, options.host, trust, loopback_only=False)
+    found = target.find(options.url, options.host, trust, loopback_only=False)
+    if options.http2 and not found.tls:
+        raise ValueError(f"--http2 needs TLS, and --url {options.url} has none.")
+    return found
 
 
 def at_end_of_input(call):
@@ -95,11 +98,16 @@ def arguments(words):
     add("--websockets", type=count, default=200, help="open at all times (%(default)s)")
     add("--polls", type=number, default=1, help="long polls begun a second (%(default)s)")
     add("--poll-seconds", type=number, default=8, help="how long (%(default)s)")
+    add("--http2", type=number, default=0, help="HTTP/2 requests a second, for https alone (%(default)s)")
+    add("--http2-connections", type=count, default=8, help="on so many connections (%(default)s)")
+    add("--http2-streams", type=count, default=4, help="at most so many at a time on each (%(default)s)")
     options = parser.parse_args(words)
     if options.seconds is None:
         options.seconds = 900 if options.until_eof else 60
     if not options.connections:
         options.rate = 0
+    if not options.http2_connections or not options.http2_streams:
+        options.http2 = 0
     return options
 
 

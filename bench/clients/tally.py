@@ -25,6 +25,7 @@ class Kind:
     polite: int = 0
     idle_closed: int = 0
     polite_closed: int = 0
+    sent_on: int = 0
     latencies: list = field(default_factory=list)
     failures: list = field(default_factory=list)
 
@@ -51,7 +52,7 @@ class Tally:
 
     def __init__(self):
         self.kinds = {
-            name: Kind() for name in ("get", "post", "new", "slow", "download", "websocket", "poll")
+            name: Kind() for name in ("get", "post", "new", "slow", "download", "websocket", "poll", "http2")
         }
         self.websockets = {"opened": 0, "ws_closed_clean": 0, "unanswered_at_close": 0, "reconnects": []}
         self.releases = {}

@@ -24,13 +24,16 @@ class Target:
     tls: ssl.SSLContext | None
 
 
-def trusting(authority):
-    """A TLS context that trusts a CA (path of its certificate in PEM), or those of the system (None)."""
+def trusting(authority, protocol="http/1.1"):
+    """A TLS context that trusts a CA (path of its certificate in PEM), or those of the system (None).
+
+    protocol: what it offers (ALPN).
+    """
     try:
         context = ssl.create_default_context(cafile=authority)
     except OSError as problem:
         raise ValueError(f"--authority {authority}: {problem.strerror or problem}.") from None
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols([protocol])
     return context
 
 

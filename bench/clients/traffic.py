@@ -93,6 +93,13 @@ class Load:
                 self.spawn(requests.keep_alive(self.first()))
         for index in range(options.websockets):
             self.spawn(sessions.hold(index, self.first()))
+        visitors = None
+        if options.http2:
+            from clients.visitors import Visitors  # h2 is needed for these alone
+
+            visitors = Visitors(self)
+            for index in range(options.http2_connections * options.http2_streams):
+                self.spawn(visitors.visit(index, self.first()))
         await self.all_connected()
         for index in range(options.slow_posts):
             self.spawn(requests.slow(index, self.first()))
@@ -118,6 +125,8 @@ class Load:
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
+        if visitors:
+            visitors.leave()
         if self.error:
             raise self.error
         asked = self.tally.kinds["get"].answered + self.tally.kinds["post"].answered

@@ -108,7 +108,9 @@ def test_a_server_that_does_all_right_has_nothing_failed(server):
     assert run.stderr == "started\n"
     report = json.loads(run.stdout)
     assert (report["failed"], report["wrong"], report["idle_closed"]) == (0, 0, 0)
-    assert all(kind["answered"] == kind["sent"] > 0 for kind in report["kinds"].values())
+    # HTTP/2 needs TLS: test_http2.py.
+    kinds = {name: kind for name, kind in report["kinds"].items() if name != "http2"}
+    assert all(kind["answered"] == kind["sent"] > 0 for kind in kinds.values())
     assert report["rate"] == pytest.approx(50, rel=0.1)
     (release,) = report["releases"].items()
     plain = sum(report["kinds"][kind]["answered"] for kind in ("get", "post", "new"))
