@@ -23,7 +23,9 @@ async def delayed(reader, writer, seconds):
             due, piece = await on_the_way.get()
             await asyncio.sleep(max(0, due - loop.time()))
             writer.write(piece)
-        writer.close()
+        # The other direction may go on: nginx says goodbye, and listens for a while.
+        with contextlib.suppress(OSError):
+            writer.write_eof()
 
     arriving = asyncio.create_task(arrive())
     piece = b"some"
@@ -45,8 +47,9 @@ async def relay(port, seconds):
         except OSError:
             writer.close()
             return
-        with contextlib.suppress(OSError):
-            await asyncio.gather(delayed(reader, outside, seconds), delayed(inside, writer, seconds))
+        await asyncio.gather(delayed(reader, outside, seconds), delayed(inside, writer, seconds))
+        outside.close()
+        writer.close()
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0, backlog=1000)
     print(server.sockets[0].getsockname()[1], flush=True)

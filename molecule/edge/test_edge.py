@@ -44,6 +44,10 @@ def test_publishes_and_renewals_lose_nothing(far, host, long, playbook, sites):
         assert running.lost() == []
         assert running.report["kinds"]["post"]["answered"] > 300
     assert tls.report["kinds"]["websocket"]["ws_closed_clean"] == 0
+    # What was sent again, since nginx had said that it had not taken it, was answered once.
+    visit = f"visit={tls.process.pid}-[0-9]*"
+    visits = host.check_output(f"grep --only-matching '{visit}' /var/log/nginx/access.log").split()
+    assert len(visits) == len(set(visits)) == tls.report["kinds"]["http2"]["answered"] > 300
 
 
 @pytest.fixture
