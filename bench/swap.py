@@ -1,4 +1,4 @@
-"""Deploy five times under load, restart five times by hand under the same load; compare.
+"""Deploy five times under load, update nginx, restart five times by hand under the same load; compare.
 
     script/bench swap
 
@@ -39,6 +39,9 @@ from lab import (
 SOURCE = MADE / "source"
 QUIET = 3 if SMOKE else 20  # seconds
 DEPLOYS = 1 if SMOKE else 5
+UPDATES = 1 if SMOKE else 3
+# What an update does: Debian's scripts restart nginx for each of the two.
+UPDATE = "DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --reinstall nginx nginx-common"
 PAUSE = 3  # seconds before, between and after deploys
 NAIVE = [9000, 9001, 9002, 9003]
 UNITS = [f"naive-{port}" for port in NAIVE]
@@ -166,6 +169,21 @@ def measure_deploys():
     return load, deploys, memory.around(*deploys[-1]["swap"])
 
 
+def measure_updates():
+    """The load, and one update of nginx after the other."""
+    say(f"The same load, and {UPDATES} updates of nginx")
+    updates = []
+    with Load("localhost") as load:
+        for _number in range(UPDATES):
+            time.sleep(PAUSE)
+            begin = time.time()
+            on_host(UPDATE)
+            updates.append((begin, time.time()))
+            say(f"  took {updates[-1][1] - begin:.0f} s")
+        time.sleep(PAUSE)
+    return load, updates
+
+
 def measure_naive(offsets, seconds):
     """The load on a plain program, all of whose processes are restarted at those seconds."""
     say(f"The same load on {len(NAIVE)} plain processes, all restarted {len(offsets)} times")
@@ -223,8 +241,8 @@ def ranged(values):
 
 def table(result):
     """The figures, for people."""
-    stretches = [result[name] for name in ("quiet", "deploys", "naive")]
-    yield f"{'':26}{'quiet':>12}{'5 deploys':>12}{'5 restarts':>12}"
+    stretches = [result[name] for name in ("quiet", "deploys", "updates", "naive")]
+    yield f"{'':26}{'quiet':>12}{'5 deploys':>12}{'3 updates':>12}{'5 restarts':>12}"
     rows = [("seconds", [one["seconds"] for one in stretches])]
     rows += [("load average", [one["load_average"] for one in stretches])]
     rows += [("requests", [one["requests"] for one in stretches])]
@@ -267,6 +285,7 @@ def main():
     warn_if_busy(result["machine"])
     quiet = measure_quiet()
     swapped, deploys, memory = measure_deploys()
+    updated, updates = measure_updates()
     offsets = [swapped.since(one["swap"][0]) for one in deploys]
     naive, restarts = measure_naive(offsets, swapped.since(deploys[-1]["playbook"][1]) + PAUSE)
 
@@ -281,6 +300,8 @@ def main():
         }
         for one in deploys
     ]
+    result["updates"] = figures(updated)
+    result["updates"]["updates"] = [[updated.since(moment) for moment in one] for one in updates]
     result["naive"] = figures(naive)
     result["naive"]["restarts"] = [[naive.since(moment) for moment in one] for one in restarts]
     result["slowest_ms"] = {
@@ -292,9 +313,11 @@ def main():
     docs = MADE if SMOKE else ROOT / "docs"
     (docs / "swap.json").write_text(json.dumps(result, indent=1) + "\n")
     swapped.report["deploys"] = [one["swap"] for one in deploys]
+    updated.report["deploys"] = updates
     naive.report["deploys"] = restarts
     panels = [
         chart.Panel("Deploys with Tornadoes", swapped.report),
+        chart.Panel("Updates of nginx with Tornadoes", updated.report),
         chart.Panel("Restarts by hand", naive.report),
     ]
     (docs / "swap.svg").write_text(chart.draw(panels))

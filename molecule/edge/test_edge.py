@@ -14,12 +14,29 @@ RENEW = "/usr/local/lib/nginx-proxy/certificates.pyz renew --force"
 # What nginx answers before it looks into a location, and no client asks for.
 INTERNAL = ("/.tornadoes/", "/inside/")
 CACHE = 1.2  # seconds after which every worker has looked for the folder again
+INSTALL = "DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends"
+FOREIGN = "/etc/nginx/conf.d/foreign.conf"
+MASTER = "systemctl show --property=MainPID --value nginx"
 
 
 @pytest.fixture(scope="module")
 def sites(scenario):
     """The sites of the inventory."""
     return yaml.safe_load((scenario / "group_vars/all.yml").read_text())["nginx_proxy_sites"]
+
+
+def nothing_lost(*loads):
+    for running in loads:
+        assert running.lost() == []
+        assert running.report["kinds"]["post"]["answered"] > 300
+    assert loads[0].report["kinds"]["websocket"]["ws_closed_clean"] == 0
+
+
+def answered_once(host, running):
+    """What was sent again over HTTP/2, since nginx had said that it had not taken it."""
+    visit = f"visit={running.process.pid}-[0-9]*"
+    visits = host.check_output(f"grep --only-matching '{visit}' /var/log/nginx/access.log").split()
+    assert len(visits) == len(set(visits)) == running.report["kinds"]["http2"]["answered"] > 100
 
 
 def test_publishes_and_renewals_lose_nothing(far, host, long, playbook, sites):
@@ -40,14 +57,8 @@ def test_publishes_and_renewals_lose_nothing(far, host, long, playbook, sites):
             host.check_output(RENEW)
         for _turn in range(2):
             host.check_output("systemctl reload nginx")
-    for running in (tls, plain):
-        assert running.lost() == []
-        assert running.report["kinds"]["post"]["answered"] > 300
-    assert tls.report["kinds"]["websocket"]["ws_closed_clean"] == 0
-    # What was sent again, since nginx had said that it had not taken it, was answered once.
-    visit = f"visit={tls.process.pid}-[0-9]*"
-    visits = host.check_output(f"grep --only-matching '{visit}' /var/log/nginx/access.log").split()
-    assert len(visits) == len(set(visits)) == tls.report["kinds"]["http2"]["answered"] > 300
+    nothing_lost(tls, plain)
+    answered_once(host, tls)
 
 
 @pytest.fixture
@@ -146,3 +157,115 @@ def test_a_configuration_that_nginx_refuses_sends_nobody_on(eventually, host):
         assert not there.exists
     finally:
         host.check_output("rm /etc/nginx/conf.d/broken.conf")
+
+
+def test_debians_updates_and_restarts_lose_nothing(far, host, long):
+    with far("https") as tls, far("http") as plain:
+        time.sleep(1)
+        if long:
+            # The archive has the revision of the last point release beside that of the security team.
+            table = host.check_output("apt-get update --quiet=2; apt-cache madison nginx")
+            versions = [line.split("|")[1].strip() for line in table.splitlines()]
+            assert len(set(versions)) > 1
+            older = f"{INSTALL} --allow-downgrades nginx={versions[-1]} nginx-common={versions[-1]}"
+            host.check_output(older)
+            host.check_output(f"{INSTALL} nginx")
+            host.check_output("systemctl restart nginx")
+        host.check_output(f"{INSTALL} --reinstall nginx nginx-common")
+        host.check_output(f"{INSTALL} libnginx-mod-http-geoip")
+    nothing_lost(tls, plain)
+    answered_once(host, tls)
+    assert host.check_output("dpkg --audit") == ""
+    assert host.service("nginx").is_running
+
+
+def test_an_nginx_that_an_older_version_has_started_is_restarted_and_nobody_notices(far, host, playbook):
+    host.check_output("rm /run/nginx-handover")
+    former = host.check_output(MASTER)
+    with far("https") as tls, far("http") as plain:
+        time.sleep(1)
+        code, output = playbook("playbooks/publish.yml")
+        assert code == 0, output
+        assert host.check_output(MASTER) != former
+        code, output = playbook("playbooks/publish.yml")
+        assert "changed=0" in output
+    nothing_lost(tls, plain)
+
+
+def test_a_killed_master_takes_nobody_with_it(far, eventually, host):
+    former = host.check_output(MASTER)
+    with far("https") as tls, far("http") as plain:
+        time.sleep(1)
+        host.check_output(f"kill -KILL {former}")
+        assert eventually(lambda: host.check_output(MASTER) not in (former, "0"))
+        assert eventually(lambda: host.service("nginx").is_running)
+    nothing_lost(tls, plain)
+
+
+def test_nobody_is_refused_while_all_of_nginx_is_killed(far, eventually, host):
+    with far("https") as tls:
+        time.sleep(1)
+        host.check_output("systemctl kill --signal=KILL nginx")
+        assert eventually(lambda: host.service("nginx").is_running)
+    kinds = tls.report["kinds"]
+    reasons = {one["reason"] for found in kinds.values() for one in found["failures"]}
+    # What was inside, and nothing else.
+    assert reasons <= {"closed without an answer", "unclean: no close frame"}
+    assert kinds["new"]["failed"] <= 2
+
+
+@pytest.fixture
+def foreign(host):
+    """Put a file beside the role's own."""
+
+    def put(text):
+        host.check_output(f"printf %s '{text}' > {FOREIGN}")
+
+    yield put
+    host.check_output(f"rm --force {FOREIGN}")
+    host.run("systemctl reload-or-restart nginx")
+
+
+def test_who_serves_goes_on_where_a_new_nginx_does_not_start(client, eventually, far, foreign, host):
+    # Debian's scripts take port 80 for a sign of life.
+    foreign("server { listen 127.0.0.1:80; return 204; }")
+    host.check_output("systemctl reload nginx")
+    with far("https") as tls, far("http") as plain:
+        time.sleep(1)
+        foreign("server { listen 127.0.0.1:80; return 204; } gone_since_this_version on;")
+        host.check_output(f"{INSTALL} --reinstall nginx nginx-common")
+        assert host.check_output("dpkg --audit") == ""
+        assert host.run("systemctl restart nginx").rc == 1
+        asked = "systemctl show --property=StatusText --value nginx"
+        said = eventually(lambda: host.check_output(asked), 10)
+        assert "its former processes serve on" in said
+        assert 'unknown directive "gone_since_this_version"' in said
+        assert client.ask("/healthz").status == 200
+        foreign("server { listen 127.0.0.1:80; return 204; }")
+        # By itself.
+        assert eventually(lambda: host.service("nginx").is_running)
+    nothing_lost(tls, plain)
+    assert host.check_output("curl --silent --write-out %{http_code} 127.0.0.1:80") == "204"
+
+
+def test_a_port_that_is_published_no_more_is_free_at_once(foreign, host):
+    listening = "ss --no-header --listening --tcp --numeric 'sport = :81'"
+    foreign("server { listen 127.0.0.1:81; return 204; }")
+    host.check_output("systemctl reload nginx")
+    assert host.check_output(listening)
+    host.check_output("systemctl restart nginx")
+    assert host.check_output(listening)
+    foreign("")
+    host.check_output("systemctl reload nginx")
+    assert not host.check_output(listening)
+
+
+def test_who_stops_nginx_means_all_of_it(client, host):
+    host.check_output("systemctl restart nginx")
+    host.check_output("systemctl stop nginx")
+    try:
+        assert host.run("pgrep nginx").rc == 1
+        assert not host.check_output("ss --no-header --listening --tcp --numeric 'sport = :32080'")
+    finally:
+        host.check_output("systemctl start nginx")
+    assert client.ask("/healthz").status == 200

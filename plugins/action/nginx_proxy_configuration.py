@@ -6,7 +6,6 @@ import re
 from ansible.plugins.action import ActionBase
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ..module_utils import nginx_paths as paths
 from ..plugin_utils.command_line import COLLECTION, ROOT
 from ..plugin_utils.controller import text_of
 from ..plugin_utils.nginx_proxy import IPV6
@@ -75,6 +74,13 @@ def configuration(nginx, host, read):
     return files, {rule["users"]: read(rule["users_file"]) for rule in rules}
 
 
+def programs():
+    """Path on a host to text of what stands around nginx's unit."""
+    files = ROLE / "files"
+    found = [path for path in files.joinpath("usr").rglob("*") if path.is_file()]
+    return {f"/{path.relative_to(files)}": path.read_text() for path in found}
+
+
 CERTIFICATES, CLOSED, CACHE = "/etc/nginx/certificates", "/etc/nginx/maintenance", "/var/lib/nginx/cache"
 
 
@@ -105,12 +111,6 @@ def report(done, settings, host, dry):
             f"nginx_proxy_sites: {listed(done['missing'])} is not there on {host}. Visitors get an error for "
             "it until it is."
         )
-    # A restart loses requests, and when to do that is not the role's to say.
-    if done["restart_needed"]:
-        yield (
-            f"nginx has been running since before {paths.DROP_IN} was written, and gets its sandbox at the"
-            " next start. That is the next boot, or: systemctl restart nginx, which cuts requests in flight."
-        )
     if done["removed"]:
         went = "would go" if dry else "went"
         yield f"No site uses these any more, and they {went}: {listed(done['removed'])}"
@@ -130,7 +130,7 @@ class ActionModule(ActionBase):
             nginx, host_of(found, nginx["debian"]), lambda path: text_of(self._loader, task_vars, path)
         )
         words = {name: nginx[name] for name in ("drop_in", "upstreams", "named", "read_at_start")}
-        words |= {"files": files, "users": users, "port": nginx["http_port"]}
+        words |= {"files": files, "users": users, "port": nginx["http_port"], "programs": programs()}
         words["unused"] = sorted(unused(found["folders"], nginx))
         name = f"{COLLECTION}.nginx_proxy_configuration"
         done = self._execute_module(module_name=name, module_args=words, task_vars=task_vars)

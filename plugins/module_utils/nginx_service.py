@@ -1,6 +1,7 @@
 """nginx as a service of systemd: whether it takes a configuration, in which sandbox, and what it runs."""
 
 import glob
+import hashlib
 import os
 import re
 import socket
@@ -12,7 +13,6 @@ from .listeners import holders
 from .nginx_reasons import explained
 from .systemd import properties, run
 
-PID_FILE = "/run/nginx.pid"
 ERROR_LOG = "/var/log/nginx/error.log"
 OWN_LINE = re.compile(r"[0-9/]+ [0-9:]+ \[(?:emerg|alert|crit)\] \d+#\d+: (?!\*)")
 TAKEN = re.compile(r"bind\(\) to \S*:([0-9]+) failed \(98: ")
@@ -24,9 +24,10 @@ class Refused(Exception):
 
 
 def unit():
-    """What systemd knows of nginx: whether it runs, its master, whether it starts at boot."""
+    """What systemd knows of nginx: its state, whether it runs, its master, whether it starts at boot."""
     found = properties("nginx", "ActiveState", "MainPID", "UnitFileState")
     return {
+        "state": found.get("ActiveState", ""),
         "runs": found.get("ActiveState") == "active",
         "master": found.get("MainPID", "0"),
         "enabled": found.get("UnitFileState") == "enabled",
@@ -55,10 +56,17 @@ def sandbox(unit_files):
     return [f"--property={line}" for line in re.findall(rf"^(?:{single}|{several})\w*=.*$", text, re.M)]
 
 
-def asked_at_start(unit_file):
-    """A unit file but for what systemd does at a reload, which needs no restart to hold."""
-    lines = re.sub(r"\\\n", " ", unit_file).splitlines()
-    return [line for line in lines if line and not line.startswith(("#", "ExecReload="))]
+def asked_at_start(drop_in):
+    """What the lines of a drop-in that hold from nginx's next start on are known by; others need none."""
+    lines = re.sub(r"\\\n", " ", drop_in).splitlines()
+    passed = ("#", "ExecStartPre=", "ExecStartPost=", "ExecReload=", "ExecStop=", "ExecStopPost=")
+    held = [line for line in lines if line and not line.startswith(passed)]
+    return hashlib.sha256("\n".join(held).encode()).hexdigest()[:12]
+
+
+def restart_needed(drop_in):
+    """Whether what runs was started with another drop-in: handover.py notes its digest."""
+    return asked_at_start(drop_in) != read(paths.STARTED_BY)
 
 
 def test(path, origins, drop_in):
@@ -75,11 +83,20 @@ def test(path, origins, drop_in):
         raise Refused(f"nginx refuses the new configuration: {explained(output, origins)}")
 
 
-def load(port):
-    """Start or reload nginx, and see that it has taken the configuration."""
-    before, runs = workers(), unit()["runs"]
+def verb(drop_in):
+    """How systemd lets nginx run what it is to run: a restart is no worse for its clients than a reload."""
+    state = unit()["state"]
+    if state in ("inactive", "failed"):
+        return "start"
+    # One whose master can't start, again and again, has workers of a former one that serve on.
+    return "restart" if state == "activating" or restart_needed(drop_in) else "reload"
+
+
+def load(port, drop_in):
+    """Start, restart or reload nginx, and see that it has taken the configuration."""
+    before = workers()
     size = os.path.getsize(ERROR_LOG) if os.path.exists(ERROR_LOG) else 0
-    code, output = run("systemctl", "reload" if runs else "start", "nginx")
+    code, output = run("systemctl", verb(drop_in), "nginx")
     deadline = time.monotonic() + LOAD_TIMEOUT
     # A master that can't use a configuration says so in its log only and stays with
     # the old one. New workers are the proof that it could.
@@ -107,9 +124,3 @@ def answers(port):
             return connection.recv(5) == b"HTTP/"
     except OSError:
         return False
-
-
-def restart_needed():
-    """Whether nginx runs since before its drop-in was written, whose sandbox it does not have."""
-    there = os.path.exists(PID_FILE) and os.path.exists(paths.DROP_IN)
-    return there and os.stat(PID_FILE).st_mtime < os.stat(paths.DROP_IN).st_mtime

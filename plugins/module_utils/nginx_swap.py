@@ -10,9 +10,9 @@ import os
 import shutil
 
 from . import nginx_paths as paths
-from .files import read, write
+from .files import mode_of, read, write
 from .nginx_release import link, linked, store
-from .nginx_service import Refused, asked_at_start, load, test, unit
+from .nginx_service import Refused, load, test, unit, verb
 from .nginx_unmanaged import digest, is_stock, note
 from .systemd import confine, run
 
@@ -31,11 +31,16 @@ def clear_marks(more):
         os.unlink(path)
 
 
-def put_back(old, replaced, stock_site, runs):
+def differing(programs):
+    """Paths of programs that are not as they shall be."""
+    return [path for path, text in programs.items() if (read(path), mode_of(path)) != (text, 0o755)]
+
+
+def put_back(old, replaced, stock_site, confined):
     """Undo a swap, as far as it got: Debian's site, the old link or file, and what nginx runs.
 
-    replaced: where the file went that was there instead of a link. Returns whether nginx has read all
-    that is there.
+    replaced: where the file went that was there instead of a link. confined: the old drop-in, None where
+    nginx did not run. Returns whether nginx has read all that is there.
     """
     if stock_site:
         os.symlink(stock_site, paths.STOCK_SITE)
@@ -47,15 +52,18 @@ def put_back(old, replaced, stock_site, runs):
         os.replace(paths.NEXT, paths.LINK)
     elif os.path.exists(replaced):
         os.replace(replaced, paths.LINK)
-    code, _output = run("systemctl", "reload" if runs else "stop", "nginx")
+    code, _output = run("systemctl", "stop" if confined is None else verb(confined), "nginx")
     return not code
 
 
-def swap(folder, files, origins, drop_in, port, group, more):
-    """Store, test, put in place and load a release, or leave everything as it was."""
+def swap(folder, files, origins, programs, drop_in, port, group, more):
+    """Store, test, put in place and load a release, or leave everything as it was.
+
+    programs: path to text of what the drop-in names. They serve the old one as well.
+    """
     marked = reload_needed(more)
     write(f"{paths.HOME}/{RELOAD_NEEDED}", "", 0o644)
-    old, runs, confined = linked(), unit()["runs"], read(paths.DROP_IN)
+    old, state, confined = linked(), unit()["state"], read(paths.DROP_IN)
     stock_site = os.readlink(paths.STOCK_SITE) if is_stock(paths.STOCK_SITE) else None
     # Debian's own the first time; later somebody's.
     replaced = paths.EDITED if os.path.exists(paths.DIST) else paths.DIST
@@ -69,16 +77,16 @@ def swap(folder, files, origins, drop_in, port, group, more):
         # First: where there is neither copy nor link, the drop-in lets nothing start.
         if os.path.exists(paths.LINK) and not os.path.islink(paths.LINK):
             shutil.copy2(paths.LINK, replaced)
-        written = os.stat(paths.DROP_IN).st_mtime if confined else 0
+        for path in differing(programs):
+            write(path, programs[path], 0o755)
         confine("nginx", paths.DROP_IN, drop_in)
-        if confined and asked_at_start(confined) == asked_at_start(drop_in):
-            os.utime(paths.DROP_IN, (written, written))
         os.replace(paths.NEXT, paths.LINK)
-        load(port)
+        load(port, drop_in)
     except Refused:
         confine("nginx", paths.DROP_IN, confined)
         untouched = os.path.lexists(paths.NEXT) and folder != old and not marked
-        has_read = put_back(old, replaced, stock_site, runs) or untouched
+        ran = state not in ("inactive", "failed")
+        has_read = put_back(old, replaced, stock_site, confined if ran else None) or untouched
         if folder != old:
             shutil.rmtree(folder)
         if has_read:

@@ -8,7 +8,8 @@ short_description: Swap nginx's configuration as a whole, or not at all
 description:
   - Stores the files below C(/etc/nginx/tornadoes), tests them, links C(/etc/nginx/nginx.conf)
     to them, and starts or reloads nginx. If any step fails, the old link is back.
-  - Reloads only if nginx has yet to read something. Lets nginx start at boot.
+  - Reloads only if nginx has yet to read something, and restarts it only if it was started with another
+    drop-in. Neither loses a request. Lets nginx start at boot.
   - The action of that name renders the files by the description of a host, and gives all other options.
 author: The Tornadoes authors (!UNKNOWN)
 options:
@@ -33,6 +34,10 @@ options:
     description: >-
       Content of C(/etc/systemd/system/nginx.service.d/tornadoes.conf). The configuration is tested in
       the sandbox that it describes; where that refuses, the old one is back as well.
+  programs:
+    type: dict
+    default: {}
+    description: Path to text of what the drop-in has systemd run, and Debian's scripts read.
   port: {type: int, default: 80, description: "Port on the loopback address that answers http."}
   upstreams:
     type: list
@@ -89,10 +94,6 @@ removed:
   elements: str
   returned: always
   description: Those of C(unused) that were there.
-restart_needed:
-  type: bool
-  returned: always
-  description: Whether nginx runs since before its drop-in was written.
 """
 
 import os
@@ -107,7 +108,7 @@ from ..module_utils.listeners import holders
 from ..module_utils.nginx_reasons import separated
 from ..module_utils.nginx_release import MARK, drifted, filled, leftovers, linked, name_of, stored
 from ..module_utils.nginx_service import Refused, restart_needed, unit
-from ..module_utils.nginx_swap import reload_needed, swap
+from ..module_utils.nginx_swap import differing, reload_needed, swap
 from ..module_utils.nginx_unmanaged import is_stock, unloaded, unmanaged
 from ..module_utils.systemd import outdated, run
 
@@ -131,6 +132,7 @@ def main():
             "files": {"type": "dict", "default": {}},
             "users": {"type": "dict", "default": {}, "no_log": True},
             "drop_in": {"type": "str", "default": ""},
+            "programs": {"type": "dict", "default": {}},
             "port": {"type": "int", "default": 80},
             "upstreams": texts,
             "named": texts,
@@ -145,11 +147,14 @@ def main():
     name = name_of(files)
     folder, old = f"{paths.RELEASES}/{name}", linked()
     before = stored(old) if old else {}
-    drop_in, confined = module.params["drop_in"], read(paths.DROP_IN)
+    drop_in, programs = module.params["drop_in"], module.params["programs"]
+    confined = read(paths.DROP_IN)
     pending = (
         old != folder
         or confined != drop_in
         or outdated("nginx", paths.DROP_IN)
+        or differing(programs)
+        or restart_needed(drop_in)
         or before != filled(files, name)
         or is_stock(paths.STOCK_SITE)
         or not now["runs"]
@@ -159,6 +164,7 @@ def main():
     # The folder's name is in every include; as a difference it tells nothing.
     in_use = f"tornadoes/{os.path.basename(old)}" if old else MARK
     was = {path: text.replace(in_use, MARK) for path, text in before.items() if not path.startswith("users/")}
+    around = {path: read(path) for path in (*programs, paths.DROP_IN)}
     removed = [path for path in module.params["unused"] if os.path.lexists(path)]
     result = {
         "changed": bool(pending or leftovers(folder) or removed or not now["enabled"]),
@@ -166,13 +172,14 @@ def main():
         "removed": removed,
         "unmanaged": unmanaged(),
         "drifted": drifted(old, before),
-        "diff": differences({**was, paths.DROP_IN: confined}, {**shown, paths.DROP_IN: drop_in}),
+        "diff": differences({**was, **around}, {**shown, **programs, paths.DROP_IN: drop_in}),
     }
     try:
         if pending and not module.check_mode:
             group = pwd.getpwnam(USER).pw_gid
             more = module.params["read_at_start"]
-            swap(folder, filled(files, name), origins, drop_in, module.params["port"], group, more)
+            port = module.params["port"]
+            swap(folder, filled(files, name), origins, programs, drop_in, port, group, more)
     except Refused as error:
         module.fail_json(msg=f"{str(error).rstrip('.')}. The old configuration stays in use.")
     if not module.check_mode:
@@ -181,11 +188,7 @@ def main():
         code, output = (0, "") if now["enabled"] else run("systemctl", "enable", "nginx")
         if code:
             module.fail_json(msg=f"nginx can't be enabled for the next boot: {output}")
-    module.exit_json(
-        missing=missing(module.params["upstreams"], module.params["named"]),
-        restart_needed=restart_needed(),
-        **result,
-    )
+    module.exit_json(missing=missing(module.params["upstreams"], module.params["named"]), **result)
 
 
 if __name__ == "__main__":

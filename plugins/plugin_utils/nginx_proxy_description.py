@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ..module_utils.nginx_service import asked_at_start
 from .command_line import ROOT
 from .nginx_proxy_headers import CACHE_KEY, CACHE_OWN, HEADERS, HEARSAY, SAID, header, respelt
 from .nginx_proxy_locations import locations, rules, slug, spelt, upstreams
@@ -45,6 +46,12 @@ class Site:
     snippet: str
     certificate: str
     named: list
+
+
+def drop_in(open_files):
+    """Text of nginx's drop-in. open_files: how many a worker may have."""
+    text = DROP_IN.read_text().replace("@open_files@", str(open_files))
+    return text.replace("@digest@", asked_at_start(text))
 
 
 def server_name(names):
@@ -138,7 +145,7 @@ def describe(variables, present, limits, acme, run):
         "fetch_to": run.beside(variables["nginx_proxy_private_ca_fetch_to"]),
         "worker_processes": str(variables["nginx_proxy_worker_processes"]),
         "worker_connections": connections,
-        "drop_in": DROP_IN.read_text().replace("@open_files@", str(max(connections * 2, LEAST_FILES))),
+        "drop_in": drop_in(max(connections * 2, LEAST_FILES)),
         "modern": modern,
         "access_log": variables["nginx_proxy_access_log"],
         "cache_size": variables["nginx_proxy_cache_size"],

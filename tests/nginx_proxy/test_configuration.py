@@ -64,7 +64,7 @@ def test_a_refusal_leaves_a_mark_if_nginx_has_not_read_the_old_one_again(
     for name in ("LINK", "NEXT", "DIST", "EDITED", "STOCK_SITE", "DROP_IN"):
         monkeypatch.setattr(nginx_paths, name, str(tmp_path / name))
     monkeypatch.setattr(nginx_paths, "HOME", str(tmp_path))
-    monkeypatch.setattr(nginx_swap, "unit", lambda: {"runs": True, "outdated": False})
+    monkeypatch.setattr(nginx_swap, "unit", lambda: {"state": "active"})
 
     def refuse(*_words):
         raise nginx_service.Refused("no")
@@ -73,7 +73,7 @@ def test_a_refusal_leaves_a_mark_if_nginx_has_not_read_the_old_one_again(
         monkeypatch.setattr(nginx_swap, name, refuse if name == broken else lambda *_words: None)
     monkeypatch.setattr(nginx_swap, "put_back", lambda *_words: put_back)
     with pytest.raises(nginx_service.Refused):
-        nginx_swap.swap(str(tmp_path / "tornadoes/new"), FILES, {}, "", 80, os.getgid(), [])
+        nginx_swap.swap(str(tmp_path / "tornadoes/new"), FILES, {}, {}, "", 80, os.getgid(), [])
     assert bool(nginx_swap.reload_needed([])) is left
 
 
@@ -102,11 +102,12 @@ def test_what_visitors_wrote_into_the_log_is_not_shown_as_nginx_own_words():
 
 
 def test_a_restart_is_due_for_what_counts_at_a_start_alone():
-    was = "# Ours.\n[Service]\nUMask=0077\n"
-    reloads = "ExecReload=\nExecReload=/bin/sh -c 'one; \\\n    two'\n"
+    was = "# Ours.\n[Service]\nUMask=0077\nExecStart=/bin/a\n"
+    reloads = "ExecReload=\nExecReload=/bin/sh -c 'one; \\\n    two'\nExecStartPost=/bin/b\n"
     asked = nginx_service.asked_at_start
     assert asked(was) == asked(was + "# How it is reloaded.\n" + reloads)
     assert asked(was) != asked(was.replace("0077", "0022"))
+    assert asked(was) != asked(was.replace("/bin/a", "/bin/c"))
 
 
 def test_a_test_has_the_sandbox_of_the_unit_and_nothing_else_of_it():
@@ -160,14 +161,14 @@ def test_a_refusal_brings_back_the_nginx_conf_of_somebody(tmp_path, monkeypatch)
     (tmp_path / "DIST").write_text("Debian's own")
     (tmp_path / "EDITED").write_text("somebody's own")
     (tmp_path / "LINK").symlink_to("the new release")
-    nginx_swap.put_back(None, nginx_paths.EDITED, None, True)
+    nginx_swap.put_back(None, nginx_paths.EDITED, None, None)
     assert (tmp_path / "LINK").read_text() == "somebody's own"
     assert (tmp_path / "DIST").read_text() == "Debian's own"
 
 
 def test_what_a_run_found_is_told_and_what_it_would_start_is_not_missed_before():
     done = {"unmanaged": ["/a"], "drifted": ["/b", "/c"], "missing": ["127.0.0.1:1"]}
-    done |= {"removed": ["/d"], "restart_needed": False}
+    done |= {"removed": ["/d"]}
     assert list(report(done, ["gzip off;"], "www1", dry=False)) == [
         "Of the nginx.conf that was there went, its copy is /etc/nginx/nginx.conf.dist: gzip off;",
         "Left alone, and part of what nginx serves: /a",
