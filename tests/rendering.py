@@ -45,7 +45,8 @@ def render(role, template, **given):
     templar = Templar(loader=DataLoader(), variables=variables)
     text = (ROOT / "roles" / role / "templates" / template).read_text()
     templar.environment.lstrip_blocks = True
-    result = templar.template(trust_as_template(text))
+    # Of one that says nothing, it is None.
+    result = templar.template(trust_as_template(text)) or ""
     assert "{{" not in result
     assert "{%" not in result
     return result

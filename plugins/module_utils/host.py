@@ -327,7 +327,8 @@ def look(name):
     home, unit = f"/srv/{name}", f"tornado-{name}"
     ports = known_ports(unit)
     ours = [f"{unit}@{port}.{kind}" for port in ports for kind in ("service", "socket")]
-    units = show(ours + known_jobs(unit))
+    libraries = f"{unit}-libraries.service"
+    units = show([*ours, *known_jobs(unit), libraries])
     workers, timers = workers_and_timers(name, units)
     link = f"{home}/current"
     current = os.path.basename(os.readlink(link)) if os.path.islink(link) else ""
@@ -359,6 +360,7 @@ def look(name):
         "workers": workers,
         "timers": timers,
         "job_files": job_files(unit),
+        "replacing": units[libraries]["ActiveState"],
     }
 
 
@@ -368,8 +370,11 @@ def job_files(unit):
 
 
 def troubles(status):
-    """A sentence for each worker and each timer that is not well."""
+    """A sentence for each worker and timer that is not well, and for a failed swap after an update."""
     name = status["name"]
+    if status["replacing"] == "failed":
+        log = f"journalctl -u tornado-{name}-libraries tells why"
+        yield f"{name}: what runs from before an update of the host could not be swapped; {log}."
     for key, one in status["workers"].items():
         log = f"journalctl -u tornado-{name}_{key} tells why"
         if one["state"] != "active":

@@ -1,5 +1,6 @@
 """What all releases share: keeper, unit templates, the status command. Standard library only."""
 
+import contextlib
 import glob
 import hashlib
 import json
@@ -7,7 +8,7 @@ import os
 import shutil
 import subprocess
 
-from .files import differences, link, mode_of, read, write
+from .files import differences, link, mode_of, read, remove, write
 from .host import UNITS, known_ports, show
 
 TMPFILES = "/etc/tmpfiles.d/"
@@ -60,6 +61,20 @@ def units_of(name):
     return [f"tornado-{name}@{port}.{kind}" for port in ports for kind in ("service", "socket")]
 
 
+def timers_due(files):
+    """Timers among some files that systemd is yet to read, or to run now and from the next boot on."""
+    units = [os.path.basename(path) for path in files if path.endswith(".timer")]
+    wanted = {"ActiveState": "active", "UnitFileState": "enabled", "NeedDaemonReload": "no"}
+    return [unit for unit, one in show(units).items() if not wanted.items() <= one.items()]
+
+
+def systemctl(name, *words):
+    """Run systemctl about an app. OSError: it failed."""
+    done = subprocess.run(["systemctl", *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise OSError(f"systemd did not do {words[0]} for {name}: {done.stderr.strip()}")
+
+
 def prepare(name, text):
     """Do at once what a file of tmpfiles.d says: it is done at boot."""
     done = subprocess.run(
@@ -73,21 +88,23 @@ def install(name, keeper, files, command, dry):
     """Write what differs; whether anything does, and the differences.
 
     name: the app's. keeper: name of a file of the keeper to its content. files: path of a unit or
-    another file to its content, where C(@made_of@) becomes a digest of all. command: content of the
-    command tornado-NAME-status. dry: whether to report it only. OSError: systemd does not read the units.
+    another file to its content, where C(@made_of@) becomes a digest of all; an empty one is to be gone, and
+    a timer runs. command: content of the command tornado-NAME-status. dry: whether to report it only.
+    OSError: systemd does not read the units.
     """
     os.umask(0o022)
     digest = made_of(keeper, files)
     folder = KeeperFolder(f"/srv/{name}", keeper)
-    files = {path: (text.replace(MARK, digest), 0o644) for path, text in files.items()}
+    gone = [path for path, text in files.items() if not text.strip() and os.path.exists(path)]
+    files = {path: (text.replace(MARK, digest), 0o644) for path, text in files.items() if text.strip()}
     files[f"/usr/local/bin/tornado-{name}-status"] = (command, 0o755)
     due = {path: one for path, one in files.items() if (read(path), mode_of(path)) != one}
 
-    changed = folder.due() or bool(due)
+    changed = folder.due() or bool(due) or bool(gone) or bool(timers_due(files))
     before = {f"{folder.link}/{one}": text for one, text in folder.here().items()}
     after = {f"{folder.link}/{one}": text for one, text in keeper.items()}
     diff = differences(
-        {**before, **{path: read(path) for path in due}},
+        {**before, **{path: read(path) for path in [*due, *gone]}},
         {**after, **{path: text for path, (text, _mode) in due.items()}},
     )
     if dry:
@@ -100,10 +117,20 @@ def install(name, keeper, files, command, dry):
             # Before it is written, so that a run that is killed here does it again.
             prepare(name, text)
         write(path, text, mode)
-    new = any(path.startswith(UNITS) for path in due)
+    if ended := [os.path.basename(path) for path in gone if path.endswith(".timer")]:
+        systemctl(name, "disable", "--quiet", "--now", *ended)
+    for path in gone:
+        remove(path)
+    timers = timers_due(files)
+    new = bool(timers) or any(path.startswith(UNITS) for path in [*due, *gone])
     if new or any(one["NeedDaemonReload"] == "yes" for one in show(units_of(name)).values()):
-        done = subprocess.run(["systemctl", "daemon-reload"], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise OSError(f"systemd did not read the units of {name}: {done.stderr.strip()}")
+        systemctl(name, "daemon-reload")
         changed = True
+    if gone:
+        with contextlib.suppress(OSError):  # it is not known, as a rule
+            # One that has failed would be listed for ever.
+            systemctl(name, "reset-failed", *map(os.path.basename, gone))
+    if timers:
+        systemctl(name, "enable", "--quiet", *timers)
+        systemctl(name, "restart", *timers)
     return changed, diff

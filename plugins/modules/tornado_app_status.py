@@ -104,11 +104,15 @@ job_files:
   elements: str
   returned: always
   description: Paths of what workers and timers have on the host besides what they share with the ports.
+replacing:
+  type: str
+  returned: always
+  description: ActiveState of the service that swaps what runs from before an update of the host.
 troubles:
   type: list
   elements: str
   returned: always
-  description: A sentence for each worker and timer that is not well.
+  description: A sentence for each worker and timer that is not well, and for a failed swap after an update.
 table:
   type: list
   elements: str

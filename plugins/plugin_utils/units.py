@@ -13,11 +13,12 @@ def units(templar, unit):
 
     templar: of a task, with the app's variables. unit: what the app's files are called by.
     """
-    # Not the lookup: it copies all variables of a run for each template.
+    # Not the lookup: it copies all variables of a run for each template. Of one that says nothing, it is None.
     files = {
         f"/{path.parent.relative_to(TEMPLATES)}/{path.stem.replace('tornado-app', unit)}": templar.template(
             trust_as_template(path.read_text())
         )
+        or ""
         for path in sorted(TEMPLATES.rglob("*.j2"))
     }
     return {

@@ -121,7 +121,9 @@ def troubles(**units):
     """What is said of some units, by their name without the app's."""
     shown = {f"tornado-chat_{name}": {**NOTHING, **given} for name, given in units.items()}
     workers, timers = host.workers_and_timers("chat", shown)
-    return list(host.troubles({"name": "chat", "workers": workers, "timers": timers}))
+    return list(
+        host.troubles({"name": "chat", "workers": workers, "timers": timers, "replacing": "inactive"})
+    )
 
 
 def at(seconds):

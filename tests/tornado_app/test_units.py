@@ -58,3 +58,9 @@ def test_units_are_called_after_the_app():
 def test_the_memory_of_a_process_is_limited_when_asked_for():
     assert unit("-worker@.service", tornado_app_memory_max="512M")["Service"]["MemoryMax"] == "512M"
     assert "MemoryMax" not in unit("-worker@.service")["Service"]
+
+
+def test_who_does_not_want_swaps_after_updates_has_no_timer():
+    kinds = ("-libraries.timer", "-libraries.service")
+    assert all(unit(kind).sections() for kind in kinds)
+    assert not any(unit(kind, tornado_app_replace_outdated=False).sections() for kind in kinds)
