@@ -1,6 +1,7 @@
 """What the unit templates say, rendered in milliseconds."""
 
 import configparser
+import re
 
 import pytest
 from rendering import render
@@ -58,6 +59,22 @@ def test_units_are_called_after_the_app():
 def test_the_memory_of_a_process_is_limited_when_asked_for():
     assert unit("-worker@.service", tornado_app_memory_max="512M")["Service"]["MemoryMax"] == "512M"
     assert "MemoryMax" not in unit("-worker@.service")["Service"]
+
+
+@pytest.mark.parametrize(
+    ("name", "spared"),
+    [
+        ("tornado-chat-worker@8000-0123456789ab-7.service", True),
+        # These lose nothing when they are restarted.
+        ("tornado-chat@8000.service", False),
+        ("tornado-chat_mail@1.service", False),
+        ("tornado-chat-two-worker@8000-0123456789ab-7.service", False),
+    ],
+)
+def test_needrestart_ends_no_process_under_its_keeper(name, spared):
+    text = render("tornado_app", "etc/needrestart/conf.d/tornado-app.conf.j2", tornado_app_name="chat")
+    [pattern] = re.findall(r"^\$nrconf{override_rc}->{qr\((.*)\)} = 0;$", text, re.MULTILINE)
+    assert bool(re.search(pattern, name)) == spared
 
 
 def test_who_does_not_want_swaps_after_updates_has_no_timer():
