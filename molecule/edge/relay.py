@@ -41,7 +41,13 @@ async def delayed(reader, writer, seconds):
 async def relay(port, seconds):
     """Take connections until the process is ended."""
 
+    # asyncio itself forgets who waits for one end when the other has said its last.
+    tasks = set()
+
     async def accept(reader, writer):
+        task = asyncio.current_task()
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
         try:
             inside, outside = await asyncio.open_connection("127.0.0.1", port)
         except OSError:
