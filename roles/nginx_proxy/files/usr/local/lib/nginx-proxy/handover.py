@@ -196,7 +196,9 @@ def before_start() -> None:
 def started(digest: str) -> None:
     """Keep the sockets of the new master, and tell the former one's workers to end."""
     master = main_pid()
-    wait(lambda: workers(master), WORKERS_TIMEOUT)
+    wait(lambda: workers(master) or master not in running(), WORKERS_TIMEOUT)
+    if not workers(master):
+        return  # It does not start, or can't listen: whoever serves goes on.
     left = former()
     with open(DIGEST, "w", encoding="utf-8") as file:
         file.write(digest)

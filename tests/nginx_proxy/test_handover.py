@@ -1,0 +1,42 @@
+"""What nginx's next master gets, without a host."""
+
+import contextlib
+import importlib.util
+
+import pytest
+from visitor import ROOT
+
+PATH = ROOT / "roles/nginx_proxy/files/usr/local/lib/nginx-proxy/handover.py"
+
+
+@pytest.fixture
+def handover(monkeypatch):
+    """The program, and what it reads instead of /proc."""
+    spec = importlib.util.spec_from_file_location("handover", PATH)
+    program = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(program)
+    files = {}
+    monkeypatch.setattr(program, "read", lambda path: files.get(path, ""))
+    monkeypatch.setattr(program.glob, "glob", lambda _pattern: [f"/proc/{pid}" for pid in (7, 8, 9)])
+    return program, files
+
+
+def test_who_serves_is_told_to_end_by_a_master_that_serves_alone(handover, monkeypatch, tmp_path):
+    """A new one that can't listen would end those that do."""
+    program, files = handover
+    ended, kept = [], []
+    monkeypatch.setattr(program, "DIGEST", str(tmp_path / "digest"))
+    monkeypatch.setattr(program, "WORKERS_TIMEOUT", 0.1)
+    monkeypatch.setattr(program, "ACCEPTING", 0)
+    monkeypatch.setattr(program, "main_pid", lambda: 8)
+    monkeypatch.setattr(program, "sockets", lambda pids: [])
+    monkeypatch.setattr(program, "store", kept.append)
+    monkeypatch.setattr(program, "leaving", lambda _wanted: contextlib.nullcontext())
+    monkeypatch.setattr(program, "send", lambda pids, _number: ended.extend(pids))
+    for pid, parent in ((7, 1), (8, 1)):
+        files[f"/proc/{pid}/stat"] = f"{pid} (nginx) S {parent} {pid} {pid} 0"
+    program.started("new")
+    assert (ended, kept, (tmp_path / "digest").exists()) == ([], [], False)
+    files["/proc/9/stat"] = "9 (nginx) S 8 9 9 0"
+    program.started("new")
+    assert (ended, kept, (tmp_path / "digest").read_text()) == ([7], [[]], "new")
