@@ -7,6 +7,7 @@ import pytest
 from visitor import ROOT
 
 PATH = ROOT / "roles/nginx_proxy/files/usr/local/lib/nginx-proxy/handover.py"
+BOTH = "9:name=systemd:/{}\n8:pids:/system.slice/nginx.service\n0::/system.slice/nginx.service\n"
 
 
 @pytest.fixture
@@ -19,6 +20,19 @@ def handover(monkeypatch):
     monkeypatch.setattr(program, "read", lambda path: files.get(path, ""))
     monkeypatch.setattr(program.glob, "glob", lambda _pattern: [f"/proc/{pid}" for pid in (7, 8, 9)])
     return program, files
+
+
+def test_workers_are_found_where_cgroups_of_the_first_version_are_elsewhere(handover):
+    """Their sockets would be lost, and a restart refused: the address is in use."""
+    program, files = handover
+    files["/proc/self/cgroup"] = BOTH.format("system.slice/nginx.service")
+    files["/proc/7/stat"] = "7 (nginx) S 1 7 7 0"
+    files["/proc/7/cgroup"] = BOTH.format("init.scope")
+    files["/proc/8/stat"] = "8 (nginx) S 1 8 8 0"
+    files["/proc/8/cgroup"] = "0::/user.slice/somebodys-own.scope\n"
+    files["/proc/9/stat"] = "9 (nginx) Z 1 9 9 0"
+    files["/proc/9/cgroup"] = BOTH.format("init.scope")
+    assert program.running() == {7: 1}
 
 
 def test_who_serves_is_told_to_end_by_a_master_that_serves_alone(handover, monkeypatch, tmp_path):

@@ -48,15 +48,22 @@ def main_pid() -> int:
     return int(os.environ.get("MAINPID") or 0)
 
 
+def cgroup(pid: str) -> str:
+    """Where systemd has a process. It goes by the second version alone, where a host has both."""
+    lines = read(f"/proc/{pid}/cgroup").splitlines()
+    return next((line for line in lines if line.startswith("0::")), "")
+
+
 def running() -> dict[int, int]:
     """Pid to parent of nginx's processes in this unit."""
-    own = read("/proc/self/cgroup")
+    own = cgroup("self")
     found = {}
     for path in glob.glob("/proc/[0-9]*"):
         name, _after, rest = read(f"{path}/stat").rpartition(")")
         state = rest.split()
-        if name.endswith("(nginx") and state[0] != "Z" and read(f"{path}/cgroup") == own:
-            found[int(os.path.basename(path))] = int(state[1])
+        pid = os.path.basename(path)
+        if name.endswith("(nginx") and state[0] != "Z" and cgroup(pid) == own:
+            found[int(pid)] = int(state[1])
     return found
 
 
