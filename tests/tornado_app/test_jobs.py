@@ -117,13 +117,11 @@ def test_a_module_a_script_and_a_command_are_started_as_one_types_them(tmp_path)
     assert launched(tmp_path, "cleanup", "1") == [f"{programs}/python", "bin/clean"]
 
 
-def troubles(**units):
-    """What is said of some units, by their name without the app's."""
+def troubles(replacing="inactive", **units):
+    """What is said of some units, by their name without the app's, and of swaps after updates."""
     shown = {f"tornado-chat_{name}": {**NOTHING, **given} for name, given in units.items()}
     workers, timers = host.workers_and_timers("chat", shown)
-    return list(
-        host.troubles({"name": "chat", "workers": workers, "timers": timers, "replacing": "inactive"})
-    )
+    return list(host.troubles({"name": "chat", "workers": workers, "timers": timers, "replacing": replacing}))
 
 
 def at(seconds):
@@ -164,3 +162,9 @@ def test_a_job_that_runs_on_without_its_timer_is_not_forgotten():
 def test_a_signal_without_a_name_keeps_nobody_from_the_next_release():
     ended = {**NOTHING, "Result": "signal", "ExecMainCode": "2", "ExecMainStatus": "40"}
     assert host.how_it_ended(ended) == "was ended by signal 40"
+
+
+def test_a_swap_after_an_update_that_failed_is_named():
+    assert troubles() == []
+    [sentence] = troubles(replacing="failed")
+    assert sentence.endswith("could not be swapped; journalctl -u tornado-chat-libraries tells why.")
