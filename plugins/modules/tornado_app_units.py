@@ -8,7 +8,7 @@ short_description: Install the keeper and the units of an app
 description:
   - The keeper is a folder named by its content, and C(/srv/NAME/keeper) a link to it that is
     renamed into place, so that a killed run leaves the old one or the new one, whole.
-  - Restarts nothing. A keeper knows what it was made of, so that
+  - Restarts nothing but timers. A keeper knows what it was made of, so that
     M(tornadoes.tornadoes.tornado_app_status) tells which ports run an older keeper or unit; clocks have
     no part in it.
   - systemd reads the units again if it has yet to.
@@ -19,7 +19,9 @@ options:
   files:
     type: dict
     required: true
-    description: "Path of a unit or another file to its content, where C(@made_of@) becomes a digest of all."
+    description: >-
+      Path of a unit or another file to its content, where C(@made_of@) becomes a digest of all. One without
+      content is removed. A timer is enabled and started.
   command: {type: str, required: true, description: "Content of the command tornado-NAME-status."}
 """
 
