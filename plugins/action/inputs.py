@@ -19,10 +19,10 @@ from ansible.plugins.action import ActionBase
 from ansible.template import Templar
 from ansible.utils.vars import load_extra_vars
 
-from ..plugin_utils.cluster import Cluster
+from ..plugin_utils.cluster import OPTIONS, Cluster
 from ..plugin_utils.command_line import COLLECTION, ROOT, own_playbooks
 from ..plugin_utils.controller import folders, located, looked, options, text_of
-from ..plugin_utils.names import Names, Unreadable, check, reason, strays, wanted
+from ..plugin_utils.names import Names, Unreadable, check, like, reason, strays, wanted
 from ..plugin_utils.values import listed
 
 DEBIANS = ("12", "13")
@@ -208,6 +208,19 @@ def shared(listens, host):
         )
 
 
+def of_the_host(run):
+    """A sentence for each variable of no role that can't be meant."""
+    known = {UNPROVEN: {"type": "raw"}, **OPTIONS}
+    for name in sorted(one for one in map(str, run.given) if one.startswith("tornadoes_")):
+        if name not in known:
+            yield f"{name}: no such variable.{like(name, known) or f' There are {listed(known)}.'}"
+        elif name in OPTIONS:
+            try:
+                yield from check(name, run.value(name), OPTIONS[name])
+            except Unreadable as problem:
+                yield f"{name}: can't be read, {problem}. Correct what it is made of."
+
+
 def unusable(connection):
     """A sentence where a connection is Mitogen's: nothing that a task leaves behind can use it."""
     if any(one.__module__.startswith("ansible_mitogen") for one in type(connection).__mro__):
@@ -234,6 +247,7 @@ class ActionModule(ActionBase):
         options |= {name: {} for run in runs for name in run.elsewhere}
         refusals = list(unusable(self._connection))
         refusals += strays(context.CLIARGS.get("extra_vars", ()), options, bool(playbooks))
+        refusals += of_the_host(runs[0])
         doubts = []
         for run in runs:
             names = Names(run.role, run.options, run.defaults, run.variables, given, run.elsewhere)

@@ -60,7 +60,12 @@ def configuration(nginx, host, read):
     def render(path, **more):
         return jinja.get_template(f"{path}.j2").render(nginx=nginx, host=host, **more)
 
-    names = [*SNIPPETS, *["cache"] * nginx["caching"], *["acme"] * nginx["acme"]]
+    names = [
+        *SNIPPETS,
+        *["cache"] * nginx["caching"],
+        *["acme"] * nginx["acme"],
+        *["inner"] * bool(nginx["inner"]),
+    ]
     files = {path: render(path) for path in ("nginx.conf", *(f"snippets/{name}.conf" for name in names))}
     for site in nginx["sites"]:
         slug = site["slug"]
@@ -130,7 +135,7 @@ class ActionModule(ActionBase):
             nginx, host_of(found, nginx["debian"]), lambda path: text_of(self._loader, task_vars, path)
         )
         words = {name: nginx[name] for name in ("drop_in", "upstreams", "named", "read_at_start")}
-        words |= {"files": files, "users": users, "port": nginx["http_port"], "programs": programs()}
+        words |= {"files": files, "users": users, "port": nginx["answers_on"], "programs": programs()}
         words["unused"] = sorted(unused(found["folders"], nginx))
         name = f"{COLLECTION}.nginx_proxy_configuration"
         done = self._execute_module(module_name=name, module_args=words, task_vars=task_vars)

@@ -15,6 +15,8 @@ from ansible.errors import AnsibleFilterError
 from ansible.inventory.manager import InventoryManager
 from ansible.vars.manager import VariableManager
 
+from ..action.inputs import Run
+from ..plugin_utils.cluster import Cluster
 from ..plugin_utils.command_line import ROOT, own_playbooks
 from ..plugin_utils.controller import options
 
@@ -115,6 +117,28 @@ def inventory_variables():
     }
 
 
+@functools.cache
+def asked_by_proxies(everywhere):
+    """The hosts whose apps are reached by proxies elsewhere, so that they need an nginx of their own.
+
+    everywhere: the inventory's groups, as pairs of a name and its hosts.
+    """
+    groups, known = dict(everywhere), inventory_variables()
+    if not groups.get("tornado_app") or not groups.get("nginx_proxy"):
+        return []
+    loader = TemplateContext.current().templar._loader
+    variables = {**known[groups["nginx_proxy"][0]], "groups": groups, "hostvars": known}
+    cluster = Cluster(Run(ROOT / "roles/nginx_proxy", loader, variables))
+    return [name for name in cluster.runners if cluster.visitors(name)]
+
+
+def members(groups, name):
+    """The hosts of a group, and those that have to have the same."""
+    found = groups.get(name, [])
+    everywhere = tuple((one, tuple(several)) for one, several in groups.items())
+    return found + asked_by_proxies(everywhere) if name == "nginx_proxy" else found
+
+
 def refused_variable(groups):
     """Why a variable that a host has can't be meant so: it is for a group that has no host."""
     for group in [name for name in GROUPS if not groups.get(name)]:
@@ -181,12 +205,18 @@ def refused_nothing(groups):
     return None
 
 
-def hosts(groups, *names):
-    """The hosts of some groups, each once."""
+def roles(groups, host):
+    """The roles that a host is to have."""
+    return [name for name in GROUPS if host in members(groups, name)]
+
+
+def hosts(groups, *names, near=False):
+    """The hosts of some groups, each once. near: and those that have to have the same."""
     for look in (refused_group, refused_file, refused_nothing, refused_words, refused_variable):
         if problem := look(groups):
             raise AnsibleFilterError(problem)
-    return list(dict.fromkeys(host for name in names for host in groups.get(name, [])))
+    found = members if near else (lambda groups, name: groups.get(name, []))
+    return list(dict.fromkeys(host for name in names for host in found(groups, name)))
 
 
 class FilterModule:
@@ -194,4 +224,4 @@ class FilterModule:
 
     def filters(self):
         """Name to function."""
-        return {"hosts": hosts}
+        return {"hosts": hosts, "roles": roles}

@@ -1,21 +1,85 @@
-"""Which hosts run which app: what the inventory says of all hosts together.
+"""Which hosts run which app, and how proxies reach them: what the inventory says of all hosts together.
 
 The roles are strangers in their variables. This introduces them: a site names its app, and its upstreams are
 the hosts and ports that the role tornado_app has for that name.
 """
 
+import ipaddress
 from dataclasses import dataclass
+from functools import cached_property
+
+from .values import address, filled, listed, whole
+
+# Of each host, for all roles.
+ADDRESS, WEIGHT = "tornadoes_private_address", "tornadoes_weight"
+# What is said of them where they are given, as a role's meta/argument_specs.yml does.
+OPTIONS = {ADDRESS: {"type": "str"}, WEIGHT: {"type": "raw"}}
+PRIVATE = [ipaddress.ip_network(one) for one in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")]
+MOST = 100  # times as many requests as the other hosts
+
+
+def private(text):
+    """Whether a text is an address of a private network (RFC 1918, RFC 4193)."""
+    found = address(text)
+    return found is not None and any(found in one for one in PRIVATE)
+
+
+def seen(facts):
+    """The private addresses that a host's facts have; None where nobody has looked.
+
+    The first of each interface: further ones may float. Those of IPv6 count where there is none of IPv4.
+    """
+    if "interfaces" not in facts:
+        return None
+    cards = [facts.get(name.replace("-", "_"), {}) for name in facts["interfaces"]]
+    four = [card["ipv4"]["address"] for card in cards if card.get("ipv4")]
+    six = [card["ipv6"][0]["address"] for card in cards if card.get("ipv6")]
+    six += [one["address"] for card in cards for one in card.get("ipv6", [])[1:]]
+    return [one for one in four if private(one)] or [one for one in six if private(one)]
 
 
 @dataclass
-class Member:
-    """A host that runs an app, and the ports of the app there."""
+class Host:
+    """A host of the cluster. address: its private one, "" with the reason in why. weight: as it was given.
 
-    host: str
-    ports: list
+    port: on which its nginx answers proxies. apps: name to ports of those that it is to have.
+    """
+
+    name: str
+    address: str
+    why: str
+    weight: object
+    port: int
+    apps: dict
+
+    @property
+    def share(self):
+        """How many requests it gets, as a number."""
+        return 1 if self.weight == "backup" else int(self.weight) if whole(self.weight, 0, MOST) else 1
+
+    @property
+    def backup(self):
+        """Whether it gets requests only where no other host can be reached."""
+        return self.weight == "backup"
 
 
-def named(run):
+def located(run):
+    """A host's private address, and why there is none."""
+    given = run.quietly(ADDRESS)
+    if given is not None:
+        return (given, "") if private(given) else ("", f"'{given}' of {run.host} is no private address")
+    found = seen(run.facts)
+    if found is None:
+        # How the controller reaches it may say so.
+        outer = run.quietly("ansible_host") or run.host
+        return (outer, "") if private(outer) else ("", f"{run.host} was not looked at in this run")
+    if len(found) == 1:
+        return found[0], ""
+    many = f"several ({listed(found)})" if found else "none that is private"
+    return "", f"{run.host} has {many}"
+
+
+def apps_of(run):
     """Name to ports of the apps that a host is to have. run: of the role tornado_app, there.
 
     What the role refuses there is said there; here its default stands for it.
@@ -29,21 +93,128 @@ def named(run):
     return found
 
 
+def below_app(name):
+    """The folders of an app on its hosts."""
+    return [f"/srv/{name}/", f"/var/lib/tornado-{name}/", f"/var/cache/tornado-{name}/"]
+
+
+def with_app(site):
+    """The site itself and its paths, as far as they name their app."""
+    return [one for one in [site, *site["paths"]] if one["app"]]
+
+
+def sites_of(run):
+    """The sites that a proxy is to have, with all their keys. run: of the role nginx_proxy, there."""
+    options = run.options["nginx_proxy_sites"]["options"]
+    sites = [filled(options, one) for one in run.decent("nginx_proxy_sites")]
+    for site in sites:
+        site["paths"] = [filled(options["paths"]["options"], one) for one in site["paths"]]
+    return [one for one in sites if one["state"] == "present"]
+
+
 class Cluster:
     """All hosts of an inventory. run: of any role on any of them, see the action C(inputs)."""
 
     def __init__(self, run):
-        self.apps = {}  # name to its members, in the inventory's order
-        for host in run.group("tornado_app"):
-            for name, ports in named(run.on(host, "tornado_app")).items():
-                self.apps.setdefault(name, []).append(Member(host, ports))
+        self.run = run
+        self.runners = run.group("tornado_app")
+        # In a playbook of one's own a proxy may be in another group.
+        self.proxies = run.group("nginx_proxy") or [run.host]
 
-    def refusals(self, names):
-        """Half a sentence for each of the apps that can be nobody's upstream."""
-        there = sorted(self.apps)
-        for name in names:
-            if name not in self.apps:
-                known = f"There are {', '.join(there)}" if there else "No host of tornado_app runs one"
-                yield f"'{name}' runs on no host. {known}."
-            elif not any(one.ports for one in self.apps[name]):
-                yield f"'{name}' has no ports. Give it some (tornado_app_ports), or publish another app."
+    @cached_property
+    def hosts(self):
+        """Name to host of all that run apps or are proxies."""
+        found = {}
+        for name in dict.fromkeys([*self.runners, *self.proxies]):
+            run = self.run.on(name, "nginx_proxy")
+            weight = run.quietly(WEIGHT)
+            found[name] = Host(
+                name,
+                *located(run),
+                1 if weight is None else weight,
+                run.decent("nginx_proxy_private_port"),
+                apps_of(self.run.on(name, "tornado_app")) if name in self.runners else {},
+            )
+        return found
+
+    @cached_property
+    def sites(self):
+        """Name of a proxy to its sites."""
+        return {name: sites_of(self.run.on(name, "nginx_proxy")) for name in self.proxies}
+
+    def members(self, app):
+        """The hosts that run an app, in the inventory's order."""
+        return [self.hosts[name] for name in self.runners if app in self.hosts[name].apps]
+
+    def alone(self, app, proxy):
+        """Whether a proxy is the one host that runs an app, so that nobody else is asked."""
+        return [one.name for one in self.members(app)] == [proxy]
+
+    def takers(self, app):
+        """The hosts that get requests for an app."""
+        return [one for one in self.members(app) if one.apps[app] and one.share]
+
+    def visitors(self, name):
+        """The proxies that reach a host's apps over its private address: name to what they publish of them.
+
+        That is a site, and the entry that names the app: the site itself, or one of its paths.
+        """
+        found = {}
+        for proxy in self.proxies:
+            for site in self.sites[proxy]:
+                for entry in with_app(site):
+                    app = entry["app"]
+                    if app in self.hosts[name].apps and not self.alone(app, proxy):
+                        found.setdefault(proxy, []).append((site, entry))
+        return found
+
+    def apart(self, proxy):
+        """The apps that a proxy reaches over private addresses."""
+        names = dict.fromkeys(entry["app"] for site in self.sites.get(proxy, []) for entry in with_app(site))
+        return [one for one in names if self.members(one) and not self.alone(one, proxy)]
+
+    def away(self, site, proxy):
+        """Folders that only other hosts than a proxy have, to the app of the site whose they are."""
+        apps = [entry["app"] for entry in with_app(site)]
+        there = [
+            one
+            for one in apps
+            if self.members(one) and proxy not in [host.name for host in self.members(one)]
+        ]
+        return {folder: one for one in there for folder in below_app(one)}
+
+    def about_app(self, name):
+        """Half a sentence on why an app can be nobody's upstream."""
+        there = sorted({app for host in self.hosts.values() for app in host.apps})
+        members = self.members(name)
+        if not members:
+            known = f"There are {', '.join(there)}" if there else "No host of tornado_app runs one"
+            yield f"'{name}' runs on no host. {known}."
+        elif not any(one.apps[name] for one in members):
+            yield f"'{name}' has no ports. Give it some (tornado_app_ports), or publish another app."
+        elif not self.takers(name):
+            yield f"'{name}' has no host that gets requests: {WEIGHT} is 0 on all. Give one of them more."
+
+    def refusals(self, name):
+        """A sentence for each value that keeps a host from its place among the others."""
+        apps = self.apart(name)
+        reached = [one for app in apps for one in self.members(app)]
+        visitors = [self.hosts[one] for one in self.visitors(name)]
+        near = {one.name: one for one in [self.hosts[name]] * bool(reached or visitors) + reached + visitors}
+        if bad := [one.why for one in near.values() if one.why]:
+            yield (
+                f"{ADDRESS}: {listed(bad)}. Give each of these hosts the address by which proxies and app hosts "
+                "reach each other, as 10.0.0.12 or fd00::12."
+            )
+        there = [one.address for one in near.values() if one.address]
+        for again in sorted({one for one in there if there.count(one) > 1}):
+            whose = [one.name for one in near.values() if one.address == again]
+            yield f"{ADDRESS}: {again} is that of {listed(whose)}. Give each host its own."
+        if len({address(one).version for one in there}) > 1:
+            yield f"{ADDRESS}: {listed(there)} are of IPv4 and IPv6. Give all hosts addresses of one kind."
+        for one in near.values():
+            if one.weight != "backup" and not whole(one.weight, 0, MOST):
+                yield (
+                    f"{WEIGHT}: '{one.weight}' of {one.name} is invalid. Give a number up to {MOST}, 0 for a host "
+                    "that gets no requests, or backup for one that gets them where no other can be reached."
+                )

@@ -1,5 +1,6 @@
 """Files of the controller, what the roles take, and where the relative paths of variables lead."""
 
+import functools
 import os
 
 from ansible.errors import AnsibleError
@@ -10,11 +11,16 @@ from ansible.template import Templar
 from .command_line import ROOT
 
 
+@functools.cache
+def specs(role_path):
+    """A role's argument specs, as the file has them."""
+    # Not yaml.safe_load: ten times slower, in each process that asks.
+    return yaml_load((role_path / "meta/argument_specs.yml").read_text())["argument_specs"]
+
+
 def options(role_path):
     """Entry of a role's argument specs to its options, by name; C(variables) are those of the role itself."""
-    # Not yaml.safe_load: ten times slower, in each process that asks.
-    spec = yaml_load((role_path / "meta/argument_specs.yml").read_text())
-    return {name: entry["options"] for name, entry in spec["argument_specs"].items()}
+    return {name: entry["options"] for name, entry in specs(role_path).items()}
 
 
 def folders(variables):

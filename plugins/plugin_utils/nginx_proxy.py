@@ -2,6 +2,7 @@
 
 import re
 
+from .cluster import with_app
 from .nginx_proxy_certificates import about_acme, about_certificate
 from .nginx_proxy_description import describe
 from .nginx_proxy_locations import below, slug
@@ -24,10 +25,10 @@ from .nginx_proxy_values import (
     called,
     every,
     every_server,
+    server,
     servers,
     site_name,
     upstream,
-    with_app,
 )
 from .values import PATH, filled, listed, network, port, quoted, twice
 
@@ -45,6 +46,8 @@ class Inputs:
         self.variables, self.run = variables, run
         options = run.options["nginx_proxy_sites"]["options"]
         self.sites = [filled(options, one) for one in variables["nginx_proxy_sites"]]
+        # Who runs an app for proxies elsewhere may read their variables as well.
+        self.sites = [one for one in self.sites if self.edge or one["state"] == "absent"]
         for site in self.sites:
             for key in ("names", "redirects"):
                 site[key] = [as_ascii(one) for one in site[key]]
@@ -52,7 +55,9 @@ class Inputs:
             # An app that nobody runs is refused below.
             for one in with_app(site):
                 one["given"] = one["upstreams"]
-                one["upstreams"] = one["given"] or self.servers_of(one["app"])
+                one["members"] = self.members(one["app"])
+                one["upstreams"] = one["given"] or self.servers_of(one)
+            site["away"] = run.cluster.away(site, run.host) if with_app(site) else {}
         self.present = [one for one in self.sites if one["state"] == "present"]
         self.limits = filled(run.options["nginx_proxy_limits"]["options"], variables["nginx_proxy_limits"])
         self.acme = filled(run.options["nginx_proxy_acme"]["options"], variables["nginx_proxy_acme"])
@@ -62,7 +67,7 @@ class Inputs:
         """A sentence for each value that is invalid."""
         yield from self.about_settings()
         yield from self.about_names()
-        yield from self.about_clusters()
+        yield from self.about_cluster()
         yield from self.about_upstreams()
         yield from self.about_files()
         for site in self.present:
@@ -77,6 +82,12 @@ class Inputs:
     def about_settings(self):
         """What is nginx's and no site's."""
         http, https = self.ports
+        inner = self.variables["nginx_proxy_private_port"]
+        if not port(inner) or str(inner) in map(str, self.ports):
+            yield (
+                f"nginx_proxy_private_port: {inner} is invalid. Give a port from 1 to 65535 that is neither "
+                "nginx_proxy_http_port nor nginx_proxy_https_port."
+            )
         if not (port(http) and port(https)) or int(http) == int(https):
             yield (
                 f"nginx_proxy_http_port, nginx_proxy_https_port: {http} and {https} are invalid. Give two different "
@@ -126,13 +137,25 @@ class Inputs:
                 f"nginx_proxy_sites: {listed(empty)} has no app, no upstreams and no static. Give one, or state: absent."
             )
 
-    def servers_of(self, app):
-        """The upstreams that an app is: its ports on this host."""
-        members = self.run.cluster.apps.get(app, [])
-        return [f"127.0.0.1:{port}" for one in members if one.host == self.run.host for port in one.ports]
+    def members(self, app):
+        """The hosts that an app's requests go to; none where it runs on this host alone."""
+        cluster = self.run.cluster
+        takers = [] if cluster.alone(app, self.run.host) else cluster.takers(app)
+        # Where an address is missing, that is refused.
+        return [
+            {"server": server(one.address or one.name, one.port), "weight": one.share, "backup": one.backup}
+            for one in takers
+        ]
 
-    def about_clusters(self):
-        """Which apps are published by their names."""
+    def servers_of(self, entry):
+        """The upstreams that an app is: its hosts, or its ports on this one."""
+        here = [one for one in self.run.cluster.members(entry["app"]) if one.name == self.run.host]
+        ports = [f"127.0.0.1:{port}" for one in here for port in one.apps[entry["app"]]]
+        away = not self.run.cluster.alone(entry["app"], self.run.host)
+        return [one["server"] for one in entry["members"]] if away else ports
+
+    def about_cluster(self):
+        """Which apps are published by their names, and by which addresses hosts reach each other."""
         for site in self.present:
             for one in with_app(site):
                 if one["given"]:
@@ -140,8 +163,9 @@ class Inputs:
                         f"nginx_proxy_sites: {called(site)} has app and upstreams for {one.get('path', '/')}. Give "
                         "one of them: an app's upstreams follow from the inventory."
                     )
-                for problem in self.run.cluster.refusals([one["app"]]):
+                for problem in self.run.cluster.about_app(one["app"]):
                     yield f"nginx_proxy_sites: {called(site)}: app {problem}"
+        yield from self.run.cluster.refusals(self.run.host)
 
     def about_upstreams(self):
         """Where requests go."""
@@ -152,7 +176,8 @@ class Inputs:
             )
         for site in self.present:
             paths = [below(one["path"]) for one in site["paths"]] + [one["url"] for one in site["static"]]
-            if again := [one for group in [*servers(site), paths] for one in twice(group)]:
+            written = [one.get("given", one["upstreams"]) for one in [site, *site["paths"]]]
+            if again := [one for group in [*written, paths] for one in twice(group)]:
                 yield (
                     f"nginx_proxy_sites: {called(site)} has {listed(again)} twice. Give each upstream, each path "
                     "and each url of static files once."
@@ -228,7 +253,7 @@ class Inputs:
     def questions(self):
         """What the host is asked, for the module C(look)."""
         tls = any(site["tls"] != "none" for site in self.present)
-        asked = self.ports if tls else self.ports[:1]
+        asked = (self.ports if tls else self.ports[:1]) * self.edge + self.inner_ports()
         bundle = self.acme["ca_bundle"]
         return {
             "ports": [int(one) for one in asked if port(one)],
@@ -257,8 +282,8 @@ class Inputs:
         ]
         if bad:
             yield (
-                f"nginx_proxy_http_port, nginx_proxy_https_port: {listed(bad)} on {self.run.host}. Give other ports, or "
-                "end what listens there first."
+                f"nginx_proxy_http_port, nginx_proxy_https_port, nginx_proxy_private_port: {listed(bad)} on {self.run.host}. "
+                "Give other ports, or end what listens there first."
             )
         for path, what in found["paths"].items():
             if path != IPV6 and what["kind"] not in ("file", "link"):
@@ -285,8 +310,18 @@ class Inputs:
         challenge_port = int(self.run.quietly("__nginx_proxy_challenge_port") or 80)
         acme = {**self.acme, "challenge_port": challenge_port}
         present = [site for site in self.present if site["names"]]
-        return describe(self.variables, present, self.limits, acme, self.run)
+        return describe(self.variables, present, self.limits, acme, self.run, self.edge)
+
+    @property
+    def edge(self):
+        """Whether visitors come to this host; else proxies alone do."""
+        return self.run.host in self.run.cluster.proxies
+
+    def inner_ports(self):
+        """The port that proxies come to, where some do."""
+        number = self.variables["nginx_proxy_private_port"]
+        return [int(number)] * bool(port(number) and self.run.cluster.visitors(self.run.host))
 
     def listens(self):
         """The ports that nginx will listen on."""
-        return [int(one) for one in self.ports if port(one)]
+        return [int(one) for one in self.ports * self.edge if port(one)] + self.inner_ports()

@@ -8,6 +8,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ..module_utils.nginx_service import asked_at_start
 from .command_line import ROOT
 from .nginx_proxy_headers import CACHE_KEY, CACHE_OWN, HEADERS, HEARSAY, SAID, header, respelt
+from .nginx_proxy_inner import inner
 from .nginx_proxy_locations import locations, rules, slug, spelt, upstreams
 from .values import address
 
@@ -48,9 +49,12 @@ class Site:
     named: list
 
 
-def drop_in(open_files):
-    """Text of nginx's drop-in. open_files: how many a worker may have."""
+def drop_in(open_files, units):
+    """Text of nginx's drop-in. open_files: how many a worker may have. units: those that end after nginx."""
     text = DROP_IN.read_text().replace("@open_files@", str(open_files))
+    why = "# Who switches the host off sends proxies elsewhere before what they ask for ends.\n"
+    if units:
+        text = text.replace("[Unit]\n", f"[Unit]\n{why}After={' '.join(units)}\n", 1)
     return text.replace("@digest@", asked_at_start(text))
 
 
@@ -74,6 +78,7 @@ def described_site(site, number, ports):
     apps = upstreams(site)
     sent = {**HEADERS, **site["headers"]}
     servers = [server for app in apps for server in app.servers]
+    files = [*(one["path"] for one in site["static"]), *[site["favicon"]] * bool(site["favicon"])]
     return Site(
         slug=name,
         name=site["names"][0],
@@ -99,8 +104,7 @@ def described_site(site, number, ports):
         snippet=site["snippet"],
         certificate=f"{CERTIFICATES}/{name}" if tls else "",
         named=[
-            *(one["path"] for one in site["static"]),
-            *[site["favicon"]] * bool(site["favicon"]),
+            *(one for one in files if not one.startswith(tuple(site["away"]))),
             *(one.removeprefix("unix:") for one in servers if one.startswith("unix:")),
         ],
     )
@@ -121,8 +125,11 @@ def certificates(sites, acme, https_port, modern, host):
     }
 
 
-def describe(variables, present, limits, acme, run):
-    """All of it, as data. present: entries of sites with all their keys. run: see the action C(inputs)."""
+def describe(variables, present, limits, acme, run, edge):
+    """All of it, as data. present: entries of sites with all their keys. run: see the action C(inputs).
+
+    edge: whether visitors come to this host.
+    """
     http, https = int(variables["nginx_proxy_http_port"]), int(variables["nginx_proxy_https_port"])
     ports = {"http": http, "https": https}
     sites = [described_site(site, number, ports) for number, site in enumerate(present)]
@@ -132,10 +139,22 @@ def describe(variables, present, limits, acme, run):
     folders = [site.certificate for site in sites if site.tls]
     servers = [server for site in sites for app in site.upstreams for server in app.servers]
     trusted = variables["nginx_proxy_trusted_proxies"]
+    within = inner(run, edge)
+    behind = [one for site in sites for one in site.upstreams if one.members]
+    named = [path for site in sites for path in site.named] + [
+        one["alias"] for one in within.get("files", [])
+    ]
+    servers += [server for one in within.get("apps", []) for server in one["servers"]]
     return {
         "sites": [asdict(site) for site in sites],
         "http_port": http,
         "https_port": https,
+        "edge": edge,
+        "answers_on": http if edge else within.get("port", http),
+        "inner": within,
+        # The address by which this host asks others for their apps; their nginx knows it.
+        "asks_from": run.cluster.hosts[run.host].address if behind else "",
+        "asked_respelt": respelt("X-Tornadoes-App"),
         "tls": bool(with_tls),
         "acme": any(site.tls == "acme" for site in sites),
         "caching": any(site["cache"] for site in present),
@@ -145,7 +164,7 @@ def describe(variables, present, limits, acme, run):
         "fetch_to": run.beside(variables["nginx_proxy_private_ca_fetch_to"]),
         "worker_processes": str(variables["nginx_proxy_worker_processes"]),
         "worker_connections": connections,
-        "drop_in": drop_in(max(connections * 2, LEAST_FILES)),
+        "drop_in": drop_in(max(connections * 2, LEAST_FILES), within.get("units", [])),
         "modern": modern,
         "access_log": variables["nginx_proxy_access_log"],
         "cache_size": variables["nginx_proxy_cache_size"],
@@ -159,7 +178,7 @@ def describe(variables, present, limits, acme, run):
         "scheme": "$tornadoes_scheme" if trusted else "$scheme",
         "request_id": "$tornadoes_request_id" if trusted else "$request_id",
         "upstreams": list(dict.fromkeys(one for one in servers if ON_THIS_HOST.match(one))),
-        "named": list(dict.fromkeys(path for site in sites for path in site.named)),
+        "named": list(dict.fromkeys(named)),
         "read_at_start": [
             f"{folder}/{name}" for folder in folders for name in ("fullchain.pem", "privkey.pem")
         ],

@@ -8,6 +8,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 
 # Where programs have their folders, and where a release has links to such.
 WRITTEN = re.compile("/var/(lib|cache)/|/srv/[^/]+/(current|releases)/")
+FILES = "/.tornadoes/files"  # before the path of a file that the hosts of an app are asked for
 EVERYBODY = {"0.0.0.0/0", "::/0"}
 
 
@@ -30,7 +31,7 @@ class Rule:
 class Upstream:
     """The servers of one app, and the path that they have with all below it.
 
-    name: nginx's for them. prefix: what is taken off the path for the app, encoded, and spelt, how clients may
+    name: nginx's for them. app: theirs where other hosts run it, and members: how nginx is to use each. prefix: what is taken off the path for the app, encoded, and spelt, how clients may
     write it; both empty where it stays.
     """
 
@@ -40,6 +41,8 @@ class Upstream:
     sticky: str
     prefix: str = ""
     spelt: str = ""
+    app: str = ""
+    members: list = field(default_factory=list)
 
 
 @dataclass
@@ -48,7 +51,7 @@ class Location:
 
     match: how nginx finds it. alias: where its files are; empty for an app's. slash: visitors are sent on, to
     the same path with a slash at its end. written: the folder of files that a program writes, in which a link
-    may be anything.
+    may be anything. away: what the hosts of the app have instead of this one, as they are asked for it.
     """
 
     match: str
@@ -60,6 +63,7 @@ class Location:
     rule: Rule | None = None
     cached: bool = False
     written: str = ""
+    away: str = ""
 
 
 def slug(name):
@@ -112,9 +116,18 @@ def open_rules(site):
     return [rule.path for rule in found if not rule.guards and nearest(rule.path, guarding) is None]
 
 
+def members(entry, sticky):
+    """The hosts of an app as nginx is to use them: it wants one that is no backup, and none for sticky clients."""
+    given = entry.get("members", [])
+    first = [one for one in given if not one["backup"]]
+    if not first:
+        return [{**one, "backup": False} for one in given]
+    return first if sticky == "address" else given
+
+
 def upstreams(site):
     """Those of a site, the longest path first; its own, if it has some, are for /."""
-    own = {"path": "/", "upstreams": site["upstreams"], "sticky": "", "strip_prefix": False}
+    own = {**site, "path": "/", "sticky": "", "strip_prefix": False}
     entries = sorted(site["paths"] + [own] * bool(own["upstreams"]), key=lambda one: -len(below(one["path"])))
     found = []
     for number, one in enumerate(entries):
@@ -128,6 +141,8 @@ def upstreams(site):
                 one["sticky"] or site["sticky"],
                 quote(apart, safe="/!&()*+,:=@~"),
                 spelt(apart),
+                one["app"] if one.get("members") else "",
+                members(one, one["sticky"] or site["sticky"]),
             )
         )
     return found
@@ -159,6 +174,11 @@ def locations(site):
             one.written = below(static[files])
         one.upstream = apps.get(nearest(one.path, apps))
         one.slash = bool(one.upstream and one.upstream.prefix and one.match == f"= {one.upstream.path[:-1]}")
+        app = next(
+            (app for folder, app in site.get("away", {}).items() if one.alias.startswith(folder)), None
+        )
+        if there := [found for found in apps.values() if found.app == app] if app else []:
+            one.upstream, one.away = there[0], FILES + quote(one.alias)
         # To be sent on tells nobody anything, and nginx does it before it asks who it is.
         one.rule = None if one.slash else by_path.get(nearest(one.path, by_path))
         one.cached = any(below(one.path).startswith(below(path)) for path in site["cache"])

@@ -68,9 +68,9 @@ def servers(site):
     return [site["upstreams"], *(one["upstreams"] for one in site["paths"])]
 
 
-def with_app(site):
-    """The site itself and its paths, as far as they name their app."""
-    return [one for one in [site, *site["paths"]] if one["app"]]
+def server(host, number):
+    """An address with a port, as nginx writes it."""
+    return f"[{host}]:{number}" if ":" in host else f"{host}:{number}"
 
 
 def every_server(sites):
