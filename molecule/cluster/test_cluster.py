@@ -1,0 +1,148 @@
+"""What visitors, proxies and strangers see of an app that runs on other hosts than its proxy."""
+
+import json
+import os
+import subprocess
+import time
+
+import pytest
+from client import Client
+from visitor import ROOT
+from visitors import Visitors
+
+PROXY, ONE, TWO = (f"tornadoes-cluster-{name}" for name in ("proxy", "one", "two"))
+INNER = 8800
+
+
+@pytest.fixture(scope="module")
+def hosts(fleet):
+    """Name to host."""
+    return {name: host for name, _variables, host in fleet}
+
+
+@pytest.fixture(scope="module")
+def client(fleet):
+    """A visitor of the proxy."""
+    [ports] = [variables["test_host_ports"] for name, variables, _host in fleet if name == PROXY]
+    return Client(*ports, str(ROOT / f".cache/{PROXY}-ca.crt"))
+
+
+def asked(client, target="/", **more):
+    """What the program says of a request."""
+    return json.loads(client.ask(target, **more).body)
+
+
+def podman(*words):
+    """Do something to a container."""
+    sudo = [] if os.getuid() == 0 else ["sudo"]
+    subprocess.run([*sudo, "podman", *words], check=True, capture_output=True)
+
+
+def test_both_hosts_answer_and_know_their_visitor(client):
+    found = [asked(client, "/a%2fb?c=%26") for _turn in range(20)]
+    assert {one["host"] for one in found} == {ONE, TWO}
+    assert {(one["asked"], one["scheme"], one["uri"]) for one in found} == {
+        (f"localhost:{client.ports['https']}", "https", "/a%2fb?c=%26")
+    }
+    # Not the proxy's: the network's gateway, from where this visitor comes.
+    assert {one["address"] for one in found} == {"10.98.33.1"}
+    assert not any("Tornadoes" in name for name in found[0]["headers"])
+
+
+@pytest.mark.parametrize("name", ["X-Tornadoes-App", "X_Tornadoes_App", "X-Tornadoes_App"])
+def test_no_visitor_says_which_app_is_meant(client, name):
+    assert asked(client, headers=[(name, "noted files")])["uri"] == "/"
+
+
+def test_static_files_come_from_the_apps_hosts(client):
+    for _turn in range(4):
+        answer = client.ask("/static/file.txt?v=1")
+        assert (answer.status, answer.body) == (200, b"a static file\n")
+        assert "max-age=315360000" in answer.headers["cache-control"]
+    assert client.ask("/static/none.txt").status == 404
+    # A way that is the proxies' own.
+    assert client.ask("/.tornadoes/files/srv/noted/static/file.txt").status == 404
+
+
+def test_what_is_said_of_the_site_is_seen_to_at_the_proxy(client):
+    assert client.ask("/closed/x").status == 403
+    found = [asked(client, "/inner/x?y") for _turn in range(8)]
+    assert {one["uri"] for one in found} == {"/x?y"}
+    # sticky: one port of one host.
+    assert len({(one["host"], one["port"]) for one in found}) == 1
+
+
+def test_websockets_pieces_and_large_bodies_pass(client):
+    assert client.echo("/echo", ["one", "two"]) == ["one", "two"]
+    body = b"x" * 5_000_000
+    answer = client.ask("/do", method="POST", body=body)
+    assert json.loads(answer.body)["size"] == len(body)
+    connection = client.connect("https", "localhost")
+    since = time.monotonic()
+    connection.sendall(b"GET /pieces HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    said = b""
+    while b"data: 1" not in said:
+        said += connection.recv(65536)
+    assert time.monotonic() - since < 0.9
+    connection.close()
+
+
+def test_an_answer_of_the_program_is_no_failure_of_its_host(client):
+    assert [client.ask("/gone").status for _turn in range(8)] == [502] * 8
+    assert {asked(client)["host"] for _turn in range(10)} == {ONE, TWO}
+
+
+def test_nobody_but_the_proxy_comes_in(hosts):
+    ask = f"curl --silent --max-time 5 --output /dev/null --write-out %{{http_code}} http://10.98.33.21:{INNER}/"
+    assert hosts[TWO].check_output(ask) == "403"
+    assert hosts[PROXY].check_output(f"{ask} --header 'X-Tornadoes-App: noted'") == "200"
+    for name in (ONE, TWO):
+        listening = hosts[name].check_output("ss --no-header --listening --tcp --numeric").splitlines()
+        outer = {line.split()[3] for line in listening if "127.0.0.1:" not in line and ":22 " not in line}
+        assert outer == {f"10.98.33.2{1 if name == ONE else 2}:{INNER}"}
+
+
+# What is done to a host, and what makes it well again: by ssh, or by podman where the host can't.
+HANG = "pkill --signal {0} --exact nginx; pkill --signal {0} --uid tornado-noted"
+CUT = "ip route {} blackhole 10.98.33.11"
+FAULTS = {
+    "hang": (HANG.format("STOP"), HANG.format("CONT")),
+    "cut off": (CUT.format("add"), CUT.format("del")),
+    "switched off": ("systemctl poweroff", None),
+    "power cut": (None, None),
+}
+
+
+def lines_done(hosts):
+    """The ids of all that the program did, on both hosts."""
+    ask = "cat /var/lib/tornado-noted/done-*"
+    return [line for name in (ONE, TWO) for line in hosts[name].run(ask).stdout.split() if len(line) == 32]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_host_that_goes_costs_what_was_inside_it_and_nothing_is_done_twice(
+    client, hosts, eventually, fault
+):
+    harm, mend = FAULTS[fault]
+    with Visitors(client.ports["https"], client.authority) as visitors:
+        time.sleep(5)
+        begun = time.monotonic() - visitors.begun
+        if harm:
+            hosts[TWO].run(harm)
+        else:
+            podman("kill", TWO)
+        done = time.monotonic() - visitors.begun
+        time.sleep(12)
+        # What hangs is answered late, and was not lost.
+        if mend:
+            hosts[TWO].run(mend)
+    if not mend:
+        podman("start", TWO)
+    assert eventually(lambda: {asked(client)["host"] for _turn in range(8)} == {ONE, TWO}, seconds=90)
+    print(visitors.asked, visitors.lost, visitors.slowest)
+    assert visitors.asked > 1000
+    assert len(visitors.lost) <= (8 if fault == "power cut" else 2)
+    assert [one for one in visitors.lost if not begun - 1 <= one[0] <= done + 4] == []
+    did = lines_done(hosts)
+    assert len(did) == len(set(did))
+    assert len(set(visitors.sent) - set(did)) <= len(visitors.lost)
