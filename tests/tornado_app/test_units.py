@@ -81,3 +81,10 @@ def test_who_does_not_want_swaps_after_updates_has_no_timer():
     kinds = ("-libraries.timer", "-libraries.service")
     assert all(unit(kind).sections() for kind in kinds)
     assert not any(unit(kind, tornado_app_replace_outdated=False).sections() for kind in kinds)
+
+
+def test_a_shutdown_leaves_the_processes_to_their_keeper():
+    worker = unit("-worker@.service")
+    # systemd's own slice of instances is stopped first of all, with each process and the requests inside it.
+    assert worker["Service"]["Slice"] == "system.slice"
+    assert worker["Unit"]["DefaultDependencies"] == "no"
