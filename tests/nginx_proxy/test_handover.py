@@ -62,3 +62,19 @@ def test_a_busy_host_has_time_to_end_the_master_alone(handover):
     """systemd's own way of ending it takes the workers along, with all that is open."""
     (seconds,) = re.findall("^TimeoutStopSec=([0-9]+)$", DROP_IN.read_text(), re.MULTILINE)
     assert int(seconds) >= 20 + handover[0].QUIT_TIMEOUT
+
+
+def test_a_stop_lets_go_of_the_sockets_before_anything_else(handover, monkeypatch):
+    """In store they would take requests that nobody answers, while a proxy could ask another host."""
+    program, _files = handover
+    order = []
+    monkeypatch.setattr(program, "job", lambda: "stop")
+    monkeypatch.setattr(program, "main_pid", lambda: 7)
+    monkeypatch.setattr(program, "running", dict)
+    monkeypatch.setattr(program, "tell", lambda message: order.append(message.partition("=")[0]))
+    monkeypatch.setattr(program, "send", lambda pids, _number: order.extend(pids))
+    program.stop()
+    assert order == ["FDSTOREREMOVE", 7]
+    monkeypatch.setattr(program, "job", lambda: "restart")
+    program.stop()
+    assert order[2:] == [7]

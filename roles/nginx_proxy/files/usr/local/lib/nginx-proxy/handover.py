@@ -236,6 +236,8 @@ def stop() -> None:
     if job() == "restart":
         send([master], signal.SIGKILL)
     else:
+        # In store, sockets would take connections that nobody accepts any more, until all is over.
+        tell("FDSTOREREMOVE=1\nFDNAME=nginx")
         send([master], signal.SIGQUIT)
     wait(lambda: master not in running(), QUIT_TIMEOUT)
 
