@@ -8,7 +8,7 @@ import yaml
 from rendering import ROOT, evaluate, load, trusted
 
 COLLECTION = "ansible_collections.tornadoes.tornadoes"
-ROLES = ("tornado_app", "nginx_proxy", "redis_server")
+ROLES = ("tornado_app", "nginx_proxy", "redis_server", "keepalived")
 # Said in words in the README, since the value is a path of this checkout.
 IN_WORDS = {"tornado_app_source"}
 

@@ -13,7 +13,7 @@ from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils import names a
 from rendering import ROOT, evaluate, load
 
 PLAYBOOKS = (ROOT / "playbooks").glob("*.yml")
-ROLES = ("tornado_app", "nginx_proxy", "redis_server")
+ROLES = ("tornado_app", "nginx_proxy", "redis_server", "keepalived")
 SPECS = {role: load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"] for role in ROLES}
 OPTIONS = {role: SPECS[role]["variables"]["options"] for role in ROLES}
 ALL = {

@@ -37,15 +37,16 @@ def run(folder, files, *words, playbook="site.yml"):
         (
             {"hosts.yml": "webservers: {hosts: {www.example.org: }}"},
             [],
-            ": no host is in a group tornado_app or nginx_proxy or redis_server, so there is nothing "
-            "to do. The "
+            ": no host is in a group tornado_app or nginx_proxy or redis_server or keepalived, so there is "
+            "nothing to do. The "
             "groups with names are webservers. Write, as an example, "
             "tornado_app: {hosts: {www.example.org: }}",
         ),
         (
             {"hosts.yml": "all: {tornado_app: {hosts: {a: }}, hosts: {b: }}"},
             [],
-            ": no host is in a group tornado_app or nginx_proxy or redis_server, so there is nothing to do.",
+            ": no host is in a group tornado_app or nginx_proxy or redis_server or keepalived, so there is "
+            "nothing to do.",
         ),
         (
             {"hosts.yml": "tornado_apps: {hosts: {a: }}\nnginx_proxy: {hosts: {a: }}"},
@@ -106,13 +107,13 @@ def run(folder, files, *words, playbook="site.yml"):
         (
             GOOD,
             ["-l", "db.example.org"],
-            "-l db.example.org: no such host is in tornado_app or nginx_proxy or redis_server. "
+            "-l db.example.org: no such host is in tornado_app or nginx_proxy or redis_server or keepalived. "
             "There are www.example.org.",
         ),
         (
             GOOD,
             ["-l", "database"],
-            "-l database: no such host is in tornado_app or nginx_proxy or redis_server.",
+            "-l database: no such host is in tornado_app or nginx_proxy or redis_server or keepalived.",
         ),
         (GOOD, ["-l", "www.exmaple.org"], "leaves us with no hosts to target"),
         ({"hosts.yml": "tornado_app:\n\thosts: {a: }"}, [], ": there is no host in it."),

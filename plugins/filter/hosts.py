@@ -20,7 +20,7 @@ from ..plugin_utils.cluster import Cluster
 from ..plugin_utils.command_line import ROOT, own_playbooks
 from ..plugin_utils.controller import options
 
-GROUPS = ("tornado_app", "nginx_proxy", "redis_server")
+GROUPS = ("tornado_app", "nginx_proxy", "redis_server", "keepalived")
 # The verbs that are about one group: run alone, they have nothing to do without it.
 ALONE = {
     "deploy": ("tornado_app",),
@@ -31,6 +31,7 @@ ALONE = {
     "purge": ("nginx_proxy",),
     "check": ("tornado_app", "nginx_proxy"),
     "redis": ("redis_server",),
+    "float": ("keepalived",),
 }
 MAGIC = ("hostvars", "groups", "vars", "ansible_facts")
 FILES = ("", ".yml", ".yaml", ".json")
@@ -193,6 +194,9 @@ def refused_nothing(groups):
     if not groups.get("all"):
         return f"{sources}: there is no host in it. Give -i a file or folder that has some."
     wanted = GROUPS
+    # Whether a playbook can be read is asked with any inventory.
+    if context.CLIARGS.get("syntax"):
+        return None
     for playbook in own_playbooks():
         wanted = ALONE.get(playbook.stem, GROUPS)
     if not any(groups.get(name) for name in wanted):

@@ -20,7 +20,8 @@ options:
       C(addresses) (that are meant, besides listeners on all of them; none is any), C(paths) and
       C(folders) (absolute paths), C(packages) (of Debian), C(groups) (of accounts), C(units)
       (of systemd), C(calendars) (when a timer is to start something), C(interpreters) (paths of Pythons),
-      C(apps) (of the role C(tornado_app)), and C(nginx) (whether nginx is asked for).
+      C(apps) (of the role C(tornado_app)), C(nginx) (whether nginx is asked for), C(cards) (whether network
+      interfaces are), and C(texts) (paths of files of root's).
 """
 
 EXAMPLES = r"""
@@ -45,8 +46,9 @@ answers:
     have a unit which is loaded or enabled;
     C(sites) the names of the files of the sites that the role C(nginx_proxy) has made; C(settings) the lines
     that somebody has added to Debian's nginx.conf before the role came, and C(unmanaged) the files that it
-    includes and the role has not made; and C(build) what nginx says of its version and build, empty where
-    there is none.
+    includes and the role has not made; C(cards) the interfaces, each with its name and its addresses with
+    the lengths of their prefixes; C(texts) is path to content, empty where there is none; and C(build) what
+    nginx says of its version and build, empty where there is none.
 """
 
 import contextlib
@@ -58,6 +60,7 @@ import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.files import read
 from ..module_utils.host import known_ports
 from ..module_utils.interpreter import examine
 from ..module_utils.listeners import holders
@@ -146,6 +149,26 @@ def calendar(text):
     return "never comes" if "Next elapse: never" in done.stdout else ""
 
 
+def cards():
+    """The network interfaces, by name, with their addresses."""
+    try:
+        found = json.loads(said("ip", "-json", "address") or "[]")
+    except ValueError:
+        return []
+    return [
+        {
+            "name": one["ifname"],
+            "addresses": [
+                f"{each['local']}/{each['prefixlen']}"
+                for each in one["addr_info"]
+                if each.get("scope") == "global"
+            ],
+        }
+        for one in found
+        if "ifname" in one
+    ]
+
+
 def answer(question):
     """What there is of what one question asks for."""
     nginx = question.get("nginx", False)
@@ -162,6 +185,8 @@ def answer(question):
         "sites": sites() if nginx else [],
         "settings": own_settings() if nginx else [],
         "unmanaged": unmanaged() if nginx else [],
+        "cards": cards() if question.get("cards", False) else [],
+        "texts": {path: read(path) for path in question.get("texts", [])},
         "build": said("/usr/sbin/nginx", "-V") if nginx else "",
     }
 
