@@ -299,9 +299,13 @@ class Inputs:
         # Their certificates and keys would go, which nobody can bring back.
         known = {slug(name) for name in every(self.sites, "names")}
         if left := [re.sub("^_", "*", one) for one in found["sites"] if one not in known]:
+            entry = f"{{names: ['{left[0]}'], state: absent}}"
             yield (
                 f"nginx_proxy_sites: {listed(left)} is on {self.run.host} and in no entry. List it, or remove it with "
-                f"its certificate by an entry {{names: ['{left[0]}'], state: absent}}."
+                f"its certificate by an entry {entry}."
+                if self.edge
+                else f"nginx_proxy: {self.run.host} has {listed(left)} and is not in this group any more. Put it back, or "
+                f"remove the site with its certificate by nginx_proxy_sites: [{entry}] in host_vars/{self.run.host}.yml."
             )
 
     def description(self):
