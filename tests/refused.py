@@ -187,6 +187,19 @@ REFUSED = {
         {"tornado_app_tasks_max": 1},
         "tornado_app_cpu_max, tornado_app_tasks_max: 0 and 1 are invalid.",
     ),
+    "no hosts at once": (
+        {"tornado_app_serial": "0"},
+        "tornado_app_serial: '0' is no number of hosts. Give one from 1 on, or 1% to 100% of them.",
+    ),
+    "more hosts at once than there are": (
+        {"tornado_app_serial": "120%"},
+        "tornado_app_serial: '120%' is no number of hosts. Give one from 1 on, or 1% to 100% of them.",
+    ),
+    "a check of the first host that has no time": (
+        {"tornado_app_canary_check": "curl {host}"},
+        "tornado_app_canary, tornado_app_canary_check: 0 and 'curl {host}' are invalid. Give whole seconds, 0"
+        " for none, and a command that says yes within that time, or none.",
+    ),
     "no release kept": (
         {"tornado_app_keep_releases": 0},
         "tornado_app_keep_releases: 0 is too few. The current release is one of them.",

@@ -101,20 +101,28 @@ class Activation:
         """
         self.lost = sorted(self.listened - chosen(f"{self.unit}-worker@")) if self.swapped else []
 
-    def swap(self):
-        """Bring all ports to the release. Refusal: one does not take it; hang_up() and turn_back() follow."""
+    def prepare_all(self):
+        """Prove the release on every port that does not run it. Refusal: one does not take it."""
         waiting = self.waiting()
         self.listened = chosen(f"{self.unit}-worker@") if waiting else set()
         self.prepare(waiting)
+
+    def commit_all(self):
+        """Let what is prepared take over. Refusal: one does not; hang_up() and turn_back() follow."""
         # Before the first page that names them. A browser that finds old content under a new
         # version's name keeps it for good, so the new files are right from here on.
         self.gather_static()
-        self.commit(waiting)
+        self.commit(list(self.channels))
         self.move_current(self.release)
         # A keeper that was killed just now has come up with what "current" named then.
         for port in self.waiting():
             self.prepare([port])
             self.commit([port])
+
+    def swap(self):
+        """Bring all ports to the release. Refusal: one does not take it; hang_up() and turn_back() follow."""
+        self.prepare_all()
+        self.commit_all()
 
     def hang_up(self):
         """Close the connections: what was prepared and not committed is called off."""

@@ -18,6 +18,9 @@ description:
   - The release's workers and timers follow its ports. A worker that does not stay well is a refusal as
     well, and the former ones come back. A job that runs is left alone.
   - Keeper and units come first, where they are given, as M(tornadoes.tornadoes.tornado_app_units) does it.
+  - For a release over several hosts, C(phase) is one step of it, and the service that takes part on the host
+    does what is described here; see C(plugins/module_utils/transaction.py). In a task it is only said
+    that a step C(switch) or C(conclude) has come, and the action looks at all hosts.
   - What is not needed any more goes last, where it is said how many releases stay. So does what killed runs
     have left, and what older versions of the role let everybody read is closed.
 author: The Tornadoes authors (!UNKNOWN)
@@ -36,6 +39,20 @@ options:
   who: {type: str, default: "", description: "Who asked for it, for the history."}
   left_out: {type: list, elements: str, default: [], description: "Paths in the source that are not in it."}
   keep: {type: int, default: 0, description: "How many releases stay; 0 is all of them."}
+  phase:
+    type: str
+    choices: [whole, prepare, switch, watch, confirm, back]
+    default: whole
+    description: Which step of a release over several hosts; V(whole) is all of them for one host.
+  digest: {type: str, default: "", description: "To prepare, digest of the word that confirms the release."}
+  patience: {type: dict, default: {}, description: "To prepare, seconds by phase until the host acts alone."}
+  peers:
+    type: list
+    elements: list
+    default: []
+    description: To switch, address and port of each other host.
+  word: {type: str, default: "", description: "To confirm, the word."}
+  reason: {type: str, default: "", description: "To turn back, why another host refuses the release."}
 """
 
 EXAMPLES = r"""
@@ -63,6 +80,19 @@ reason:
   type: str
   returned: failure
   description: Why the release was refused.
+bad:
+  type: bool
+  returned: failure
+  description: Whether the release itself is to blame.
+prepared:
+  type: bool
+  returned: when this host takes part in a release over several hosts, and has proven it
+  description: Whether it waits for the others.
+addresses:
+  type: list
+  elements: list
+  returned: when prepared
+  description: Where the other hosts may ask it for the word.
 log:
   type: list
   elements: str
@@ -72,145 +102,115 @@ log:
 
 import fcntl
 import grp
+import json
 import os
-import re
-import subprocess
-import time
+from contextlib import contextmanager, nullcontext
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.activation import Activation
+from ..module_utils import participant
 from ..module_utils.cleanup import clean, close
 from ..module_utils.host import look
-from ..module_utils.jobs import Jobs
-from ..module_utils.lockfile import open_lock
+from ..module_utils.lockfile import holder, open_lock
 from ..module_utils.refusal import Refusal
-from ..module_utils.sandbox_reasons import remedy
-from ..module_utils.static import missing
-from ..module_utils.text import logged
+from ..module_utils.rollout import Rollout, refused
 from ..module_utils.units import install
 
-LINES = 12  # of the journal, shown when a release is refused
-
-
-# What an access log says of a health check: Tornado's own, and the format that most servers share.
-PROBED = r'\b\d{3} GET (?:%s) |"GET (?:%s) HTTP/1\.\d" \d{3}\b'
-
-
-def unasked(lines, path):
-    """What a program says of itself: its lines without those of an access log about health checks.
-
-    path: that of the checks, None where the keeper chooses it.
-    """
-    paths = "/(?:healthz)?" if path is None else re.escape(path)
-    asked = re.compile(PROBED % (paths, paths))
-    return [line for line in lines if not asked.search(line)]
-
-
-def last_lines(pid, begun, path):
-    """What a process that was started since then last said into the journal. path: see unasked()."""
-    if not pid:
-        return []
-    subprocess.run(["journalctl", "--sync"], capture_output=True, check=False)
-    # No --lines: with --since, Debian 12's journalctl takes the first ones.
-    words = ["journalctl", f"_PID={pid}", f"--since=@{int(begun)}", "--output=cat", "--no-pager"]
-    text = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False).stdout
-    return [logged(line) for line in unasked(text.splitlines(), path)[-LINES:]]
-
-
-def to_swap(before, release, ports):
-    """The ports that would be touched."""
-    return [
-        port
-        for port in ports
-        for one in [before["ports"].get(str(port), {})]
-        if one.get("release") != release
-        or not one.get("enabled")
-        or one.get("socket") != "active"
-        or one.get("outdated")
-    ]
-
-
-def refused(name, release, before, why, log=(), left_out=()):
-    """What the module returns of a release that was not taken. left_out: see the option."""
-    goes_on = f"release {before['current']} goes on" if before["current"] else "none ran before"
-    text = f"{name}: release {release} was not taken ({goes_on}): {why}.{remedy(name, [why, *log], left_out)}"
-    return {"failed": True, "msg": text, "reason": why, "log": list(log)}
+PHASES = ["whole", "prepare", "switch", "watch", "confirm", "back"]
+OF_A_ROLLOUT = ("name", "release", "ports", "static", "event", "source", "who", "left_out")
 
 
 def roll(module, before):
     """Swap the ports, or find out what would change; what the module returns. before: what the host had."""
     params = module.params
-    name, release, ports = params["name"], params["release"], params["ports"]
-    touched = to_swap(before, release, ports)
-    unrecorded = before["last"].get("release") != release or release in before["bad"]
-    # A dry run may be about a release that is not on the host.
-    there = release in [one["id"] for one in before["releases"]]
     try:
-        unlinked = missing(f"/srv/{name}", params["static"], release, before["bad"]) if there else {}
-    except OSError as problem:
-        return refused(name, release, before, f"its static files can't be linked ({problem})")
-    # Of a release that is not there, a dry run can't say more.
-    jobs = Jobs(name, release if there else "", before["workers"], before["timers"])
-    changed = bool(touched) or unrecorded or before["current"] != release or bool(unlinked) or jobs.due
-    unheard = any(before["ports"].get(str(port), {}).get("unheard") for port in ports)
-    if module.check_mode or not (changed or unheard):
-        lines = [f"port {port}: would run {release}" for port in touched]
-        lines += [f"would do: {line}" for line in jobs.lines()]
-        return {"changed": changed, "lines": lines, "swapped": [], "diff": jobs.diff if there else []}
-    begun = time.time()
-    activation = Activation(name, release, ports, before, params["static"])
-    origin = {"source": params["source"], "who": params["who"]}
-    try:
-        if touched:
-            activation.start_keepers()
-        activation.swap()
-        jobs.swap()
+        rollout = Rollout(params, before)
     except Refusal as problem:
-        activation.hang_up()
-        activation.turn_back()
-        jobs.turn_back(before["current"])
-        if problem.bad:
-            activation.record(event="refused", reason=str(problem), **origin)
-        log = problem.log or last_lines(problem.pid, begun, activation.settings["health_path"])
-        return refused(name, release, before, str(problem), log, params["left_out"])
-    activation.hang_up()
-    if unrecorded:
-        activation.record(event=params["event"], **origin)
-    activation.wait_for_drains()
+        return refused(params["name"], params["release"], before, str(problem))
+    if module.check_mode or not rollout.due:
+        lines = rollout.dry_lines
+        return {"changed": rollout.changed, "lines": lines, "swapped": [], "diff": rollout.dry_diff}
     try:
-        activation.check_sockets()
+        rollout.prepare()
+        rollout.switch()
     except Refusal as problem:
-        text = f"{name}: release {release} was taken, but {problem}."
-        return {"failed": True, "msg": text, "reason": str(problem), "log": []}
-    activation.look_for_lost_ports()
-    changed = changed or bool(activation.reopened)
-    lines = activation.lines() + jobs.lines()
-    return {"changed": changed, "lines": lines, "swapped": activation.swapped, "diff": jobs.diff}
+        return rollout.refuse(problem)
+    rollout.record()
+    return rollout.finish()
+
+
+def together(module, before):
+    """One step of a release over several hosts; what the module returns. before: None after the first."""
+    params, name = module.params, module.params["name"]
+    try:
+        if params["phase"] == "switch":
+            return participant.tell(name, do="switch", peers=params["peers"])
+        if params["phase"] == "watch":
+            return participant.tell(name, do="watch")
+        if params["phase"] == "confirm":
+            return participant.tell(name, do="confirm", word=params["word"])
+        if params["phase"] == "back":
+            return participant.tell(name, do="back", reason=params["reason"])
+        if not Rollout(params, before).changed:
+            return roll(module, before)
+        held = json.loads(holder(f"/run/tornado-{name}.lock") or '{"token": ""}')
+        order = {"params": {key: params[key] for key in OF_A_ROLLOUT}, "before": before}
+        order |= {key: params[key] for key in ("digest", "patience")}
+        participant.begin(name, {**order, "token": held["token"]})
+        return {**participant.tell(name, do="prepare"), "prepared": True, "lines": []}
+    except Refusal as problem:
+        return refused(name, params["release"], before, str(problem))
+    except (OSError, ValueError) as problem:
+        log = f"journalctl -u {participant.unit_of(name)} tells why"
+        text = f"{name}: {participant.unit_of(name)} gives no answer ({problem}); {log}."
+        return {"failed": True, "msg": text, "reason": "gives no answer"}
 
 
 def activate(module):
     """Keeper and units first, and last what is not needed any more; what the module returns."""
     params, changed, diff = module.params, False, []
-    name, home = params["name"], f"/srv/{params['name']}"
+    name = params["name"]
+    if not module.check_mode and params["phase"] in ("whole", "prepare"):
+        participant.end(name)
     if params["units"]:
         try:
             changed, diff = install(name, **params["units"], dry=module.check_mode)
         except OSError as problem:
             return {"failed": True, "msg": str(problem), "log": []}
+    if params["phase"] in ("switch", "watch", "back"):
+        return {"changed": False, **together(module, None)}
     before = look(name)
-    result = roll(module, before)
+    result = roll(module, before) if params["phase"] == "whole" else together(module, before)
     diff += result.get("diff", [])
-    if params["keep"] and not result.get("failed"):
+    if params["keep"] and not result.get("failed") and not result.get("prepared"):
         open_to_all = before["open_releases"]
         if not module.check_mode:
-            # nginx has read these until now.
-            close(open_to_all, grp.getgrnam(f"tornado-{name}").gr_gid)
-            gone = clean(home, look(name) if result["changed"] else before, params["keep"])
+            with nullcontext() if params["phase"] == "whole" else step(name):
+                # nginx has read these until now.
+                close(open_to_all, grp.getgrnam(f"tornado-{name}").gr_gid)
+                gone = clean(f"/srv/{name}", look(name) if result["changed"] else before, params["keep"])
             result["lines"] += gone
             changed = changed or bool(gone)
         changed = changed or bool(open_to_all)
     return {**result, "changed": changed or result.get("changed", False), "diff": diff}
+
+
+@contextmanager
+def step(name):
+    """The run after a killed one waits for this to end."""
+    with open_lock(f"/run/tornado-{name}.step") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def answer(module, result):
+    """End with a result."""
+    if result.get("failed"):
+        log = "".join(f"\n  {line}" for line in result.get("log", []))
+        if "log" in result:
+            result["msg"] += f" The program's last lines:{log}" if log else " The program said nothing."
+        module.fail_json(**result)
+    module.exit_json(**result)
 
 
 def main():
@@ -228,6 +228,12 @@ def main():
             "who": text,
             "left_out": {"type": "list", "elements": "str", "default": []},
             "keep": {"type": "int", "default": 0},
+            "phase": {"type": "str", "choices": PHASES, "default": "whole"},
+            "digest": text,
+            "patience": {"type": "dict", "default": {}},
+            "peers": {"type": "list", "elements": "list", "default": []},
+            "word": {"type": "str", "default": "", "no_log": True},
+            "reason": text,
         },
         supports_check_mode=True,
     )
@@ -235,15 +241,11 @@ def main():
     os.umask(0o022)
     if module.check_mode:
         module.exit_json(**activate(module))
-    # The run after a killed one waits for this step to end.
-    with open_lock(f"/run/tornado-{module.params['name']}.step") as step:
-        fcntl.flock(step, fcntl.LOCK_EX)
+    if module.params["phase"] != "whole":
+        answer(module, activate(module))
+    with step(module.params["name"]):
         result = activate(module)
-    if result.get("failed"):
-        log = "".join(f"\n  {line}" for line in result["log"])
-        result["msg"] += f" The program's last lines:{log}" if log else " The program said nothing."
-        module.fail_json(**result)
-    module.exit_json(**result)
+    answer(module, result)
 
 
 if __name__ == "__main__":

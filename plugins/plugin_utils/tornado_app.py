@@ -19,6 +19,7 @@ PORTS = [8000, 8001, 8002, 8003]  # of an app that lists none
 NAME = re.compile("[a-z][a-z0-9-]{0,22}[a-z0-9](?<!-worker)")
 PART = re.compile("[A-Za-z0-9._-]+")
 HEALTH = re.compile("(/[!-~]*)?")
+SERIAL = re.compile("[1-9][0-9]{0,3}|([1-9][0-9]?|100)%")
 MEMORY = re.compile("([1-9][0-9]*[KMGT])?")
 DEVICE = re.compile("/dev/[A-Za-z0-9/_.-]+")
 WRITABLE = re.compile(r"(?!.*/\.{0,2}(?:/|\Z))/[A-Za-z0-9/_.@+-]+")
@@ -126,6 +127,9 @@ class App:
     writable_paths: list[str]
     before_activation: list[str]
     after_activation: list[str]
+    serial: str
+    canary: int
+    canary_check: str
     keep_releases: int
 
     @classmethod
@@ -273,6 +277,15 @@ class App:
             yield (
                 f"tornado_app_sandbox: groups: {listed(bad)} would give the program what is root's or another's. "
                 "Give groups by name that devices or shared files belong to, as dialout."
+            )
+        if not SERIAL.fullmatch(str(self.serial)):
+            yield (
+                f"tornado_app_serial: '{self.serial}' is no number of hosts. Give one from 1 on, or 1% to 100% of them."
+            )
+        if self.canary < 0 or (self.canary_check and not (self.canary and split(self.canary_check))):
+            yield (
+                f"tornado_app_canary, tornado_app_canary_check: {self.canary} and '{self.canary_check}' are invalid. "
+                "Give whole seconds, 0 for none, and a command that says yes within that time, or none."
             )
         if self.keep_releases < 1:
             yield (

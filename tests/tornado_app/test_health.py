@@ -4,7 +4,7 @@ from importlib import import_module
 
 import pytest
 
-ROLL = import_module("ansible_collections.tornadoes.tornadoes.plugins.modules.tornado_app_roll")
+ROLL = import_module("ansible_collections.tornadoes.tornadoes.plugins.module_utils.rollout")
 # Answers each path as its arguments say (PATH=STATUS, also PATH=STATUS:TARGET); no other is known.
 PROGRAM = """
 import sys, time, tornado.ioloop, tornado.web
