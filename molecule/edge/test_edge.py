@@ -214,6 +214,20 @@ def test_nobody_is_refused_while_all_of_nginx_is_killed(far, eventually, host):
     assert kinds["new"]["failed"] <= 2
 
 
+@pytest.mark.long
+def test_a_busy_host_that_is_late_restarts_nginx_without_a_loss(far, host):
+    folder = "/run/systemd/system/nginx.service.d"
+    late = "[Service]\nExecStop=\nExecStop=/bin/sleep 300\n"
+    host.check_output(f"mkdir -p {folder}; printf '{late}' > {folder}/zz-late.conf; systemctl daemon-reload")
+    try:
+        with far("https") as tls, far("http") as plain:
+            time.sleep(1)
+            host.check_output("systemctl restart nginx")
+    finally:
+        host.check_output(f"rm -r {folder}; systemctl daemon-reload")
+    nothing_lost(tls, plain)
+
+
 @pytest.fixture
 def foreign(host):
     """Put a file beside the role's own."""
@@ -241,8 +255,8 @@ def test_who_serves_goes_on_where_a_new_nginx_does_not_start(client, eventually,
         assert "its former processes serve on" in said
         assert 'unknown directive "gone_since_this_version"' in said
         assert client.ask("/healthz").status == 200
-        foreign("server { listen 127.0.0.1:80; return 204; }")
         # By itself.
+        foreign("server { listen 127.0.0.1:80; return 204; }")
         assert eventually(lambda: host.service("nginx").is_running)
     nothing_lost(tls, plain)
     assert host.check_output("curl --silent --write-out %{http_code} 127.0.0.1:80") == "204"
@@ -260,9 +274,13 @@ def test_a_port_that_is_published_no_more_is_free_at_once(foreign, host):
     assert not host.check_output(listening)
 
 
-def test_who_stops_nginx_means_all_of_it(client, host):
-    host.check_output("systemctl restart nginx")
-    host.check_output("systemctl stop nginx")
+def test_who_stops_nginx_means_all_of_it(client, foreign, host):
+    # Those that serve on without a master included.
+    foreign("nonsense on;")
+    assert host.run("systemctl restart nginx").rc == 1
+    assert client.ask("/healthz").status == 200
+    host.run("systemctl stop nginx")
+    foreign("")
     try:
         assert host.run("pgrep nginx").rc == 1
         assert not host.check_output("ss --no-header --listening --tcp --numeric 'sport = :32080'")

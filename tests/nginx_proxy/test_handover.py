@@ -2,13 +2,11 @@
 
 import contextlib
 import importlib.util
-import re
 
 import pytest
 from visitor import ROOT
 
 PATH = ROOT / "roles/nginx_proxy/files/usr/local/lib/nginx-proxy/handover.py"
-DROP_IN = ROOT / "roles/nginx_proxy/files/etc/systemd/system/nginx.service.d/tornadoes.conf"
 BOTH = "9:name=systemd:/{}\n8:pids:/system.slice/nginx.service\n0::/system.slice/nginx.service\n"
 
 
@@ -56,12 +54,6 @@ def test_who_serves_is_told_to_end_by_a_master_that_serves_alone(handover, monke
     files["/proc/9/stat"] = "9 (nginx) S 8 9 9 0"
     program.started("new")
     assert (ended, kept, (tmp_path / "digest").read_text()) == ([7], [[]], "new")
-
-
-def test_a_busy_host_has_time_to_end_the_master_alone(handover):
-    """systemd's own way of ending it takes the workers along, with all that is open."""
-    (seconds,) = re.findall("^TimeoutStopSec=([0-9]+)$", DROP_IN.read_text(), re.MULTILINE)
-    assert int(seconds) >= 20 + handover[0].QUIT_TIMEOUT
 
 
 def test_a_stop_lets_go_of_the_sockets_before_anything_else(handover, monkeypatch):

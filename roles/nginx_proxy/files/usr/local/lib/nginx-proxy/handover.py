@@ -28,9 +28,10 @@ LEAVING = "nginx-leaving"
 # one for workers to notice, four in which who sends a request is told. A request that was there before has
 # that long to be answered, too.
 LEAVE = 5
-WORKERS_TIMEOUT = 10  # seconds until a master has workers; it reads its configuration first
+WORKERS_TIMEOUT = 60  # seconds until a master has workers, or has ended; it reads its configuration first
 ACCEPTING = 0.5  # seconds until new workers accept
 QUIT_TIMEOUT = 5  # seconds for clients of an nginx that is to stop, as Debian's unit has it
+TERM_TIMEOUT = 2  # seconds for nginx to close what is open then
 RETRY = 2  # seconds after which a start that was refused is tried again, where nobody waits for it
 MOST = 200  # descriptors in one message
 PIDFD_GETFD = 438  # of every architecture; the C library of Debian 12 has no name for it
@@ -235,26 +236,29 @@ def stop() -> None:
     master = main_pid()
     if job() == "restart":
         send([master], signal.SIGKILL)
-    else:
-        # In store, sockets would take connections that nobody accepts any more, until all is over.
-        tell("FDSTOREREMOVE=1\nFDNAME=nginx")
-        send([master], signal.SIGQUIT)
-    wait(lambda: master not in running(), QUIT_TIMEOUT)
+        return
+    # In store, sockets would take connections that nobody accepts any more, until all is over.
+    tell("FDSTOREREMOVE=1\nFDNAME=nginx")
+    for number, timeout in ((signal.SIGQUIT, QUIT_TIMEOUT), (signal.SIGTERM, TERM_TIMEOUT)):
+        send([master], number)
+        if wait(lambda: master not in running(), timeout):
+            break
 
 
 def stopped() -> None:
-    """End what a master has left, if nginx was stopped; say why it was not started."""
+    """Say why nginx was not started; end what a master has left, if it was stopped."""
     result = os.environ.get("SERVICE_RESULT")
-    if job() != "restart" and result in ("success", "timeout"):
-        # Who stops nginx means all of it, a master that hung included.
-        send(former(), signal.SIGTERM)
-    elif result == "exit-code":
+    if result == "exit-code":
         done = subprocess.run(["/usr/sbin/nginx", "-t", "-q"], capture_output=True, text=True, check=False)
         reason = " ".join(done.stderr.split())
         serving = "; its former processes serve on" if former() else ""
         tell(f"STATUS=nginx does not start{serving}: {reason}"[:1000])
         if done.returncode:
-            time.sleep(RETRY)
+            wait(lambda: job() == "stop", RETRY)
+    asked = job()
+    if asked == "stop" or (not asked and result == "success"):
+        # Who stops nginx means all of it, a master that hung included.
+        send(former(), signal.SIGTERM)
 
 
 if __name__ == "__main__":
