@@ -276,8 +276,8 @@ class Names:
         """The variable that was meant by -e without its prefix, or with half of it."""
         if name not in self.given or len(words(name)) > len(words(self.role)) + 3:
             return None
-        first, last = self.role.split("_")
-        ends = [f"{self.role}_{name.removeprefix(start)}" for start in (f"{first}_", f"{last}_", "")]
+        starts = [f"{word}_" for word in self.role.split("_")]
+        ends = [f"{self.role}_{name.removeprefix(start)}" for start in (*starts, "")]
         return next((end for end in ends if end in self.options), None)
 
     def refusals(self, value_of):

@@ -6,6 +6,7 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.tornadoes.tornadoes.plugins.action.inputs import Run
 from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils.keepalived import CONFIGURATION
+from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils.names import Names
 from rendering import ROOT, role_variables, trusted
 
 BOTH = ["203.0.113.10/24", "2001:db8::10/64"]
@@ -190,3 +191,10 @@ def test_no_word_in_a_file_is_left_unfilled():
         assert not re.search("@(port|addresses|peers|apps)", text), path
     assert "watch.py /run/tornadoes-keepalived/nginx 80 10.0.0.2 10.0.0.3" in "".join(files("p1").values())
     assert "leave.py 80,443 203.0.113.10 2001:db8::10" in "".join(files("p1").values())
+
+
+def test_a_variable_of_the_command_line_is_looked_at_for_a_role_of_one_word():
+    """Otherwise no -e at all could be given where proxies share addresses."""
+    options = {"keepalived_spread": {"type": "bool"}}
+    names = Names("keepalived", options, {}, {"spread": True, "other": 1}, {"spread", "other"}, {})
+    assert (names.forgotten("spread"), names.forgotten("other")) == ("keepalived_spread", None)
