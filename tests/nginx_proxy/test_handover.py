@@ -43,7 +43,7 @@ def test_who_serves_is_told_to_end_by_a_master_that_serves_alone(handover, monke
     monkeypatch.setattr(program, "WORKERS_TIMEOUT", 0.1)
     monkeypatch.setattr(program, "ACCEPTING", 0)
     monkeypatch.setattr(program, "main_pid", lambda: 8)
-    monkeypatch.setattr(program, "sockets", lambda pids: [])
+    monkeypatch.setattr(program, "sockets", lambda pids: [*pids])
     monkeypatch.setattr(program, "store", kept.append)
     monkeypatch.setattr(program, "leaving", lambda _wanted: contextlib.nullcontext())
     monkeypatch.setattr(program, "send", lambda pids, _number: ended.extend(pids))
@@ -53,7 +53,7 @@ def test_who_serves_is_told_to_end_by_a_master_that_serves_alone(handover, monke
     assert (ended, kept, (tmp_path / "digest").exists()) == ([], [], False)
     files["/proc/9/stat"] = "9 (nginx) S 8 9 9 0"
     program.started("new")
-    assert (ended, kept, (tmp_path / "digest").read_text()) == ([7], [[]], "new")
+    assert (ended, kept, (tmp_path / "digest").read_text()) == ([7], [[8]], "new")
 
 
 def test_a_stop_lets_go_of_the_sockets_before_anything_else(handover, monkeypatch):
@@ -70,3 +70,21 @@ def test_a_stop_lets_go_of_the_sockets_before_anything_else(handover, monkeypatc
     monkeypatch.setattr(program, "job", lambda: "restart")
     program.stop()
     assert order[2:] == [7]
+
+
+def test_a_kernel_that_lends_nobody_a_socket_has_nginx_bind_its_own(handover, monkeypatch, capsys):
+    """A reload would fail, and no nginx start beside workers that have the port."""
+    program, files = handover
+    told, ended = [], []
+
+    def refuse(*_words):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(program, "sockets", refuse)
+    monkeypatch.setattr(program, "tell", told.append)
+    monkeypatch.setattr(program, "send", lambda pids, _number: ended.extend(pids))
+    files["/proc/7/stat"] = "7 (nginx) S 1 7 7 0"
+    program.before_start()
+    assert ended == [7]
+    assert told == ["FDSTOREREMOVE=1\nFDNAME=nginx"]  # none of them would be the one that is bound
+    assert "can't be kept" in capsys.readouterr().out

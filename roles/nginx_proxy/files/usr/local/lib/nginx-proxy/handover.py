@@ -135,6 +135,19 @@ def store(found: list[socket.socket]) -> None:
         tell("FDSTORE=1\nFDNAME=nginx", found[first : first + MOST])
 
 
+def keep(pids: Iterable[int]) -> bool:
+    """Let systemd have the sockets on which processes listen; whether the kernel allows it."""
+    try:
+        found = sockets(pids)
+    except OSError as error:
+        print(f"nginx's sockets can't be kept ({error}): clients are refused for a moment at a restart.")
+        store([])
+        return False
+    if found:
+        store(found)
+    return True
+
+
 def send(pids: Iterable[int], number: int) -> None:
     """Send a signal to processes; 0 is none."""
     for pid in filter(None, pids):
@@ -192,12 +205,8 @@ def job() -> str:
 def before_start() -> None:
     """Take the sockets of workers that serve on without a master."""
     left = former()
-    try:
-        if found := sockets(left):
-            store(found)
-    except OSError as error:
-        # The kernel does not allow it here: they must let go what the next master is to bind.
-        print(f"nginx's sockets can't be kept ({error}): clients are refused for a moment.")
+    if not keep(left):
+        # They must let go what the next master is to bind.
         send(left, signal.SIGQUIT)
 
 
@@ -210,9 +219,10 @@ def started(digest: str) -> None:
     left = former()
     with open(DIGEST, "w", encoding="utf-8") as file:
         file.write(digest)
-    store(sockets([master]))
+    kept = keep([master])
     if left:
-        with leaving(bool(sockets(left))):
+        # Those that drain already have told their clients.
+        with leaving(kept and bool(sockets(left))):
             time.sleep(ACCEPTING)
             send(left, signal.SIGQUIT)
         time.sleep(ACCEPTING)
@@ -228,7 +238,7 @@ def reload() -> None:
         time.sleep(ACCEPTING)
     if not taken:
         sys.exit("nginx stays with what it had. Its error log tells why.")
-    store(sockets([master]))
+    keep([master])
 
 
 def stop() -> None:
