@@ -1,6 +1,5 @@
 """Debian updates what the processes have in memory."""
 
-PORTS = ("8000", "8001", "8002", "8003")
 # OpenSSL, the C library, the interpreter and its modules, as each Debian calls them.
 PACKAGES = (
     "dpkg --search '*/libssl.so.3' '*/libc.so.6' '*/lib-dynload/_ssl.*' $(realpath /usr/bin/python3)"
@@ -17,19 +16,19 @@ def test_an_update_replaces_keepers_and_processes_and_loses_nothing(app, host, l
     def processes():
         return {number for one in app.status()["ports"].values() for number in (one["keeper"], one["pid"])}
 
-    before, current = processes(), app.current()
+    before, current, ports = processes(), app.current(), sorted(app.status()["ports"])
     with load("--download", "0", "--polls", "0") as running:
         packages = host.check_output(PACKAGES)
         host.check_output(f"DEBIAN_FRONTEND=noninteractive apt-get install --reinstall --yes {packages}")
-        assert len(host.check_output(OUTDATED).split()) >= 2 * len(PORTS)
+        assert len(host.check_output(OUTDATED).split()) >= 2 * len(ports)
         # What its timer does.
         host.check_output("systemctl start tornado-load-libraries.service")
         assert eventually(lambda: host.check_output(OUTDATED) == "")
     assert running.lost() == []
     assert not before & processes()
-    assert app.releases() == dict.fromkeys(PORTS, current)
+    assert app.releases() == dict.fromkeys(ports, current)
     said = host.check_output("journalctl --unit=tornado-load-libraries --output=cat")
-    for port in PORTS:
+    for port in ports:
         assert f"port {port} of tornado-load runs /usr/" in said
     after = processes()
     host.check_output("systemctl start tornado-load-libraries.service")
@@ -41,4 +40,4 @@ def test_who_does_not_want_that_has_none_of_it(app, host):
     code, output = app.deploy("-e", '{"tornado_app_replace_outdated": false}')
     assert code == 0, output
     assert host.check_output("systemctl list-units --all --plain --no-legend 'tornado-load-libraries*'") == ""
-    assert host.check_output("find /etc/systemd -name '*libraries*'") == ""
+    assert host.check_output("find /etc/systemd -name 'tornado-load-libraries*'") == ""
