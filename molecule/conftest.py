@@ -128,19 +128,6 @@ class Load(BackgroundLoad):
         found = [(kind, one["at"], one["reason"]) for kind in kinds for one in kinds[kind]["failures"]]
         return found or [(kind, "wrong") for kind in kinds if kinds[kind]["wrong"] or kinds[kind]["failed"]]
 
-    def lost_but_to_reloads(self):
-        """The same without what a reload costs where nginx runs what an older version has made.
-
-        It closes idle connections; a request may be on its way on one just then. A browser would
-        send it again, the load client never does.
-        """
-        kinds = self.report["kinds"].values()
-        failures = [one for found in kinds for one in found["failures"]]
-        unlisted = sum(found["failed"] + found["wrong"] for found in kinds) - len(failures)
-        closed = "closed without an answer"
-        lost = [one for one in failures if not (one["connection_reused"] and one["reason"] == closed)]
-        return lost + [f"{unlisted} more"] * bool(unlisted)
-
 
 @pytest.fixture(scope="session")
 def load(container):

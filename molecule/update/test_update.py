@@ -4,6 +4,20 @@ import re
 import time
 
 
+def lost_but_to_the_older_nginx(report):
+    """What failed, but for what the older project's nginx closes when it ends.
+
+    Its answers do not tell clients to come again before that, so a request may be on its way on an idle
+    connection. It is the one moment in which an update of the project can lose any.
+    """
+    kinds = report["kinds"].values()
+    failures = [one for found in kinds for one in found["failures"]]
+    unlisted = sum(found["failed"] + found["wrong"] for found in kinds) - len(failures)
+    closed = "closed without an answer"
+    lost = [one for one in failures if not (one["connection_reused"] and one["reason"] == closed)]
+    return lost + [f"{unlisted} more"] * bool(unlisted)
+
+
 def test_the_first_run_of_the_newer_project_loses_no_request(app, host, load, playbook):
     older = app.current()
     with load("--rate", "100", "--slow-posts", "5", "--websockets", "50") as running:
@@ -11,7 +25,7 @@ def test_the_first_run_of_the_newer_project_loses_no_request(app, host, load, pl
         code, _output = playbook("site.yml")
         time.sleep(2)
     assert code == 0
-    assert running.lost_but_to_reloads() == []
+    assert lost_but_to_the_older_nginx(running.report) == []
     assert running.report["wrong"] == 0
     assert older in host.check_output("ls /srv/load/releases")
 
