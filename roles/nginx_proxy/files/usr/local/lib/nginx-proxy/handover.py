@@ -29,6 +29,7 @@ LEAVING = "nginx-leaving"
 # that long to be answered, too.
 LEAVE = 5
 WORKERS_TIMEOUT = 60  # seconds until a master has workers, or has ended; it reads its configuration first
+RELOAD_TIMEOUT = 10  # seconds until a master that reloads has new ones
 ACCEPTING = 0.5  # seconds until new workers accept
 QUIT_TIMEOUT = 5  # seconds for clients of an nginx that is to stop, as Debian's unit has it
 TERM_TIMEOUT = 2  # seconds for nginx to close what is open then
@@ -234,7 +235,7 @@ def reload() -> None:
     with leaving(True):
         old = workers(master)
         send([master], signal.SIGHUP)
-        taken = wait(lambda: workers(master) - old, WORKERS_TIMEOUT)
+        taken = wait(lambda: workers(master) - old, RELOAD_TIMEOUT)
         time.sleep(ACCEPTING)
     if not taken:
         sys.exit("nginx stays with what it had. Its error log tells why.")
@@ -263,8 +264,7 @@ def stopped() -> None:
         reason = " ".join(done.stderr.split())
         serving = "; its former processes serve on" if former() else ""
         tell(f"STATUS=nginx does not start{serving}: {reason}"[:1000])
-        if done.returncode:
-            wait(lambda: job() == "stop", RETRY)
+        wait(lambda: job() == "stop", RETRY)
     asked = job()
     if asked == "stop" or (not asked and result == "success"):
         # Who stops nginx means all of it, a master that hung included.
