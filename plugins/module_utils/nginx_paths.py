@@ -8,4 +8,4 @@ DIST = f"{HOME}/nginx.conf.dist"
 EDITED = f"{HOME}/nginx.conf.edited"
 STOCK_SITE = f"{HOME}/sites-enabled/default"
 DROP_IN = "/etc/systemd/system/nginx.service.d/tornadoes.conf"
-STARTED_BY = "/run/nginx-handover"  # handover.py notes there with which drop-in nginx was started
+STARTED_BY = "/run/nginx-handover"  # handover.py notes there with which drop-in which master was started

@@ -65,8 +65,8 @@ def asked_at_start(drop_in):
 
 
 def restart_needed(drop_in):
-    """Whether what runs was started with another drop-in: handover.py notes its digest."""
-    return asked_at_start(drop_in) != read(paths.STARTED_BY)
+    """Whether what runs was started with another drop-in: handover.py notes its digest, and the master."""
+    return f"{asked_at_start(drop_in)} {unit()['master']}" != read(paths.STARTED_BY)
 
 
 def test(path, origins, drop_in):

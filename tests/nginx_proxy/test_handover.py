@@ -53,7 +53,7 @@ def test_who_serves_is_told_to_end_by_a_master_that_serves_alone(handover, monke
     assert (ended, kept, (tmp_path / "digest").exists()) == ([], [], False)
     files["/proc/9/stat"] = "9 (nginx) S 8 9 9 0"
     program.started("new")
-    assert (ended, kept, (tmp_path / "digest").read_text()) == ([7], [[8]], "new")
+    assert (ended, kept, (tmp_path / "digest").read_text()) == ([7], [[8]], "new 8")
 
 
 def test_a_stop_lets_go_of_the_sockets_before_anything_else(handover, monkeypatch):

@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 RELEASES = "/etc/nginx/tornadoes"
-DIGEST = "/run/nginx-handover"  # by which unit file nginx was started
+DIGEST = "/run/nginx-handover"  # by which unit file which master was started
 LEAVING = "nginx-leaving"
 # Seconds in which answers tell their clients to come again on a new connection (leaving.conf of a release):
 # one for workers to notice, four in which who sends a request is told. A request that was there before has
@@ -219,7 +219,7 @@ def started(digest: str) -> None:
         return  # It does not start, or can't listen: whoever serves goes on.
     left = former()
     with open(DIGEST, "w", encoding="utf-8") as file:
-        file.write(digest)
+        file.write(f"{digest} {master}")
     kept = keep([master])
     if left:
         # Those that drain already have told their clients.
