@@ -236,15 +236,16 @@ def foreign(host):
     host.run("systemctl reload-or-restart nginx")
 
 
-def test_who_serves_goes_on_where_a_new_nginx_does_not_start(client, eventually, far, foreign, host):
+def test_who_serves_goes_on_where_a_new_nginx_does_not_start(client, eventually, far, foreign, host, long):
     # Debian's scripts take port 80 for a sign of life.
     foreign("server { listen 127.0.0.1:80; return 204; }")
     host.check_output("systemctl reload nginx")
     with far("https") as tls, far("http") as plain:
         time.sleep(1)
         foreign("server { listen 127.0.0.1:80; return 204; } gone_since_this_version on;")
-        host.check_output(f"{INSTALL} --reinstall nginx nginx-common")
-        assert host.check_output("dpkg --audit") == ""
+        if long:
+            host.check_output(f"{INSTALL} --reinstall nginx nginx-common")
+            assert host.check_output("dpkg --audit") == ""
         assert host.run("systemctl restart nginx").rc == 1
         asked = "systemctl show --property=StatusText --value nginx"
         said = eventually(lambda: host.check_output(asked), 10)

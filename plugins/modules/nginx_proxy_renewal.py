@@ -63,8 +63,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.files import differences, link, mode_of, read, read_bytes, remove, write
 from ..module_utils.program import packed, unpacked
 
-PROGRAM = "/usr/local/lib/nginx-proxy/certificates.pyz"
-FORMER_PROGRAM = "/usr/local/lib/nginx-proxy/certificates.py"
+LIBRARY = "/usr/local/lib/nginx-proxy"
+PROGRAM = f"{LIBRARY}/certificates.pyz"
+FORMER_PROGRAM = f"{LIBRARY}/certificates.py"
 COMMAND = "/usr/local/sbin/nginx-proxy-status"
 DESCRIPTION = "/etc/nginx/certificates.json"
 STATE = "/var/lib/nginx-proxy"
@@ -132,15 +133,7 @@ def lines(module, content, *words, data):
 
 def uninstall(module):
     """Let there be nothing but the private CA. Whether there was."""
-    paths = [
-        COMMAND,
-        *(f"{UNITS}/{name}" for name in (TIMER, SERVICE)),
-        DESCRIPTION,
-        STATE,
-        PROGRAM,
-        FORMER_PROGRAM,
-        STAMP,
-    ]
+    paths = [COMMAND, *(f"{UNITS}/{name}" for name in (TIMER, SERVICE)), DESCRIPTION, STATE, LIBRARY, STAMP]
     there = [path for path in paths if os.path.lexists(path)]
     if there and not module.check_mode:
         if os.path.exists(f"{UNITS}/{TIMER}"):

@@ -281,9 +281,10 @@ class Inputs:
             if not ours.fullmatch(who)
         ]
         if bad:
+            public = ["nginx_proxy_http_port, nginx_proxy_https_port"] * self.edge
+            names = ", ".join(public + ["nginx_proxy_private_port"] * bool(self.inner_ports()))
             yield (
-                f"nginx_proxy_http_port, nginx_proxy_https_port, nginx_proxy_private_port: {listed(bad)} on {self.run.host}. "
-                "Give other ports, or end what listens there first."
+                f"{names}: {listed(bad)} on {self.run.host}. Give other ports, or end what listens there first."
             )
         for path, what in found["paths"].items():
             if path != IPV6 and what["kind"] not in ("file", "link"):

@@ -6,7 +6,7 @@ import importlib.util
 import pytest
 from visitor import ROOT
 
-PATH = ROOT / "roles/nginx_proxy/files/usr/local/lib/nginx-proxy/handover.py"
+PATH = ROOT / "roles/nginx_proxy/files/usr/local/lib/nginx-handover.py"
 BOTH = "9:name=systemd:/{}\n8:pids:/system.slice/nginx.service\n0::/system.slice/nginx.service\n"
 
 
