@@ -88,3 +88,19 @@ def test_a_kernel_that_lends_nobody_a_socket_has_nginx_bind_its_own(handover, mo
     assert ended == [7]
     assert told == ["FDSTOREREMOVE=1\nFDNAME=nginx"]  # none of them would be the one that is bound
     assert "can't be kept" in capsys.readouterr().out
+
+
+def test_a_worker_that_ends_meanwhile_costs_nobody_the_sockets_of_the_others(handover, monkeypatch):
+    """Taken for a refusal of the kernel, it would have all of them closed and visitors refused."""
+    program, _files = handover
+    monkeypatch.setattr(program.glob, "glob", lambda pattern: [pattern.replace("*", "3")])
+    monkeypatch.setattr(program.os, "readlink", lambda path: f"socket:[{path}]")
+    monkeypatch.setattr(program, "listens", lambda _one: True)
+
+    def duplicate(pid, _number):
+        if pid == 7:
+            raise ProcessLookupError(3, "No such process")
+        return pid
+
+    monkeypatch.setattr(program, "duplicate", duplicate)
+    assert program.sockets([7, 8]) == [8]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import glob
 import os
 import signal
@@ -21,7 +22,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-RELEASES = "/etc/nginx/tornadoes"
 DIGEST = "/run/nginx-handover"  # by which unit file which master was started
 LEAVING = "nginx-leaving"
 # Seconds in which answers tell their clients to come again on a new connection (leaving.conf of a release):
@@ -101,7 +101,9 @@ def duplicate(pid: int, number: int) -> socket.socket:
     finally:
         os.close(process)
     if copied < 0:
-        raise OSError(ctypes.get_errno(), f"pidfd_getfd of {pid}")
+        problem = ctypes.get_errno()
+        # Python makes the class of it by its number.
+        raise OSError(errno.ENOENT if problem == errno.EBADF else problem, f"pidfd_getfd of {pid}")
     return socket.socket(fileno=copied)
 
 
@@ -111,7 +113,8 @@ def sockets(pids: Iterable[int]) -> list[socket.socket]:
     found = []
     for pid in pids:
         for path in glob.glob(f"/proc/{pid}/fd/*"):
-            with contextlib.suppress(FileNotFoundError):
+            # A worker may end, or close it, meanwhile: that is no refusal of the kernel.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                 target = os.readlink(path)
                 if target.startswith("socket:") and target not in seen:
                     seen.add(target)
