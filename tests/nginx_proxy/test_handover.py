@@ -35,6 +35,15 @@ def test_workers_are_found_where_cgroups_of_the_first_version_are_elsewhere(hand
     assert program.running() == {7: 1}
 
 
+def test_another_nginx_is_left_alone_where_cgroups_are_of_the_first_version(handover):
+    """Somebody's own, in a container: it would be told to end."""
+    program, files = handover
+    for pid, unit in {"self": "nginx.service", "7": "nginx.service", "8": "docker.service"}.items():
+        files[f"/proc/{pid}/cgroup"] = f"2:pids:/\n1:name=systemd:/system.slice/{unit}\n"
+        files[f"/proc/{pid}/stat"] = f"{pid} (nginx) S 1 7 7 0"
+    assert program.running() == {7: 1}
+
+
 def test_who_serves_is_told_to_end_by_a_master_that_serves_alone(handover, monkeypatch, tmp_path):
     """A new one that can't listen would end those that do."""
     program, files = handover

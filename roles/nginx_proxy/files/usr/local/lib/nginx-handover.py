@@ -51,9 +51,9 @@ def main_pid() -> int:
 
 
 def cgroup(pid: str) -> str:
-    """Where systemd has a process. It goes by the second version alone, where a host has both."""
-    lines = read(f"/proc/{pid}/cgroup").splitlines()
-    return next((line for line in lines if line.startswith("0::")), "")
+    """Where systemd has a process. It goes by the second version alone, where a host has it."""
+    found = dict(line.split(":", 2)[1:] for line in read(f"/proc/{pid}/cgroup").splitlines())
+    return found.get("", found.get("name=systemd", ""))
 
 
 def running() -> dict[int, int]:
