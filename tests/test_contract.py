@@ -1,5 +1,6 @@
 """Defaults, argument specs and README of a role say the same. A module's examples fit its options."""
 
+import json
 import re
 from importlib import import_module
 
@@ -40,7 +41,7 @@ def test_the_readme_names_what_a_playbook_is_told(role):
         (
             entry.removeprefix("playbook_"),
             name,
-            "required" if option.get("required") else f'"{option["default"]}"',
+            "required" if option.get("required") else json.dumps(option["default"]),
         )
         for entry, spec in specs.items()
         if entry != "variables"

@@ -239,6 +239,8 @@ def run_unreachable(folder, *words):
     [
         ("maintenance", "nginx_proxy_maintenance: is missing. Give on or off, with -e."),
         ("purge", "nginx_proxy_purge: is missing. Give text, with -e."),
+        ("drain", "nginx_proxy_drain: is missing. Give text, with -e."),
+        ("undrain", "nginx_proxy_undrain: is missing. Give text, with -e."),
     ],
 )
 def test_a_playbook_says_what_it_has_to_be_told(tmp_path, playbook, sentence):

@@ -115,7 +115,12 @@ def test_a_file_that_a_run_writes_lies_beside_the_inventory(tmp_path):
 
 @pytest.mark.parametrize(
     ("role", "playbook"),
-    [("tornado_app", "rollback"), ("nginx_proxy", "maintenance"), ("nginx_proxy", "purge")],
+    [
+        ("tornado_app", "rollback"),
+        ("nginx_proxy", "maintenance"),
+        ("nginx_proxy", "purge"),
+        ("nginx_proxy", "drain"),
+    ],
 )
 def test_what_a_playbook_may_be_told_need_not_be_told(role, playbook):
     variables = {**role_variables(role), "inventory_hostname": "www1"}

@@ -6,6 +6,7 @@ import re
 from ansible.plugins.action import ActionBase
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from ..module_utils.nginx_paths import DRAINED
 from ..plugin_utils.command_line import COLLECTION, ROOT
 from ..plugin_utils.controller import text_of
 from ..plugin_utils.nginx_proxy import IPV6
@@ -95,6 +96,8 @@ def unused(folders, nginx):
     slugs = {site["slug"] for site in nginx["sites"]}
     yield from {f"{CERTIFICATES}/{name}" for name in folders[CERTIFICATES]} - certificates
     yield from (f"{CLOSED}/{name}" for name in folders[CLOSED] if name not in slugs)
+    hosts = {one["host"] for site in nginx["sites"] for app in site["upstreams"] for one in app["members"]}
+    yield from (f"{DRAINED}/{name}" for name in folders[DRAINED] if name not in hosts)
     if not nginx["caching"] and os.path.basename(CACHE) in folders[os.path.dirname(CACHE)]:
         yield CACHE
 

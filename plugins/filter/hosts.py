@@ -29,6 +29,8 @@ ALONE = {
     "publish": ("nginx_proxy",),
     "maintenance": ("nginx_proxy",),
     "purge": ("nginx_proxy",),
+    "drain": ("nginx_proxy",),
+    "undrain": ("nginx_proxy",),
     "check": ("tornado_app", "nginx_proxy"),
     "redis": ("redis_server",),
     "float": ("keepalived",),

@@ -6,27 +6,44 @@ import os
 import re
 import subprocess
 
-LISTEN = "0A"
+LISTEN, OPEN = "0A", "01"
 TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 FREE_PORTS = (
     "/proc/sys/net/ipv4/ip_local_port_range"  # the kernel chooses among these where a program asks for any
 )
 
 
-def listeners(table):
-    """Address, port and inode of each listening socket in a file of /proc/net."""
+def placed(text):
+    """Address and port, as a file of /proc/net has them."""
+    digits, port = text.split(":")
+    # Four bytes at a time, each four the other way round.
+    turned = b"".join(bytes.fromhex(digits[at : at + 8])[::-1] for at in range(0, len(digits), 8))
+    address = ipaddress.ip_address(turned)
+    return getattr(address, "ipv4_mapped", None) or address, int(port, 16)
+
+
+def sockets(table, state):
+    """Each socket in a file of /proc/net that is in a state: its own place, the other one, its inode."""
     try:
         with open(table) as file:
             rows = [line.split() for line in file.readlines()[1:]]
     except OSError:  # no IPv6 here
         return
     for row in rows:
-        if row[3] == LISTEN:
-            digits, port = row[1].split(":")
-            # Four bytes at a time, each four the other way round.
-            turned = b"".join(bytes.fromhex(digits[at : at + 8])[::-1] for at in range(0, len(digits), 8))
-            address = ipaddress.ip_address(turned)
-            yield getattr(address, "ipv4_mapped", None) or address, int(port, 16), row[9]
+        if row[3] == state:
+            yield placed(row[1]), placed(row[2]), row[9]
+
+
+def listeners(table):
+    """Address, port and inode of each listening socket in a file of /proc/net."""
+    for (address, port), _other, inode in sockets(table, LISTEN):
+        yield address, port, inode
+
+
+def connections(places):
+    """How many connections are open from this host to some pairs of address and port."""
+    wanted = {(ipaddress.ip_address(address), int(port)) for address, port in places}
+    return sum(other in wanted for table in TABLES for _own, other, _inode in sockets(table, OPEN))
 
 
 def opened(pid):

@@ -4,6 +4,7 @@ HOME = "/etc/nginx"
 RELEASES = f"{HOME}/tornadoes"
 LINK = f"{HOME}/nginx.conf"
 NEXT = f"{HOME}/nginx.conf.next"
+DRAINED = f"{HOME}/drained"  # a file for each host of an app that gets no requests for a while
 DIST = f"{HOME}/nginx.conf.dist"
 EDITED = f"{HOME}/nginx.conf.edited"
 STOCK_SITE = f"{HOME}/sites-enabled/default"

@@ -10,6 +10,7 @@ description:
     to them, and starts or reloads nginx. If any step fails, the old link is back.
   - Reloads only if nginx has yet to read something, and restarts it only if it was started with another
     drop-in. Neither loses a request. Lets nginx start at boot.
+  - Hosts that are drained (see the module C(nginx_proxy_drain)) stay so.
   - The action of that name renders the files by the description of a host, and gives all other options.
 author: The Tornadoes authors (!UNKNOWN)
 options:
@@ -105,6 +106,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils import nginx_paths as paths
 from ..module_utils.files import differences, read
 from ..module_utils.listeners import holders
+from ..module_utils.nginx_drain import heeded, notes
 from ..module_utils.nginx_reasons import separated
 from ..module_utils.nginx_release import MARK, drifted, filled, leftovers, linked, name_of, stored
 from ..module_utils.nginx_service import Refused, restart_needed, unit
@@ -143,6 +145,7 @@ def main():
     )
     os.umask(0o022)
     shown, origins = separated(module.params["files"])
+    shown = heeded(shown, notes())
     files, now = {**shown, **module.params["users"]}, unit()
     name = name_of(files)
     folder, old = f"{paths.RELEASES}/{name}", linked()

@@ -2,6 +2,8 @@
 
 import re
 
+from ..module_utils.nginx_drain import noted
+from ..module_utils.nginx_paths import DRAINED
 from .cluster import with_app
 from .nginx_proxy_certificates import about_acme, about_certificate
 from .nginx_proxy_description import describe
@@ -34,7 +36,7 @@ from .values import PATH, filled, listed, network, port, quoted, twice
 
 IPV6 = "/proc/net/if_inet6"  # where the kernel has none, nginx can't listen on an address of it
 # What former sites may have left.
-FOLDERS = ["/etc/nginx/certificates", "/etc/nginx/maintenance", "/var/lib/nginx"]
+FOLDERS = ["/etc/nginx/certificates", "/etc/nginx/maintenance", "/var/lib/nginx", DRAINED]
 TIMER = "nginx-proxy-certificates.timer"
 FIREWALLS = ["ufw.service", "firewalld.service", "nftables.service"]
 
@@ -143,7 +145,12 @@ class Inputs:
         takers = [] if cluster.alone(app, self.run.host) else cluster.takers(app)
         # Where an address is missing, that is refused.
         return [
-            {"server": server(one.address or one.name, one.port), "weight": one.share, "backup": one.backup}
+            {
+                "host": noted(one.name),
+                "server": server(one.address or one.name, one.port),
+                "weight": one.share,
+                "backup": one.backup,
+            }
             for one in takers
         ]
 
@@ -291,6 +298,7 @@ class Inputs:
                 yield (
                     f"nginx_proxy_acme: ca_bundle: {path} is no file on {self.run.host}. Put it there first."
                 )
+        yield from self.about_drained(found["folders"][DRAINED])
         if found["settings"] and found["unmanaged"]:
             yield (
                 f"nginx_proxy_sites: /etc/nginx/nginx.conf on {self.run.host} has settings of its own "
@@ -308,6 +316,16 @@ class Inputs:
                 else f"nginx_proxy: {self.run.host} has {listed(left)} and is not in this group any more. Put it back, or "
                 f"remove the site with its certificate by nginx_proxy_sites: [{entry}] in host_vars/{self.run.host}.yml."
             )
+
+    def about_drained(self, notes):
+        """A sentence for each app whose hosts are all drained. notes: the names in that folder."""
+        for app in self.run.cluster.apart(self.run.host):
+            takers = [one.name for one in self.run.cluster.takers(app)]
+            if takers and all(noted(one) in notes for one in takers):
+                yield (
+                    f"nginx_proxy_sites: app '{app}' has no host that gets requests: {listed(takers)} is drained on "
+                    f"{self.run.host}. Run playbooks/undrain.yml -e nginx_proxy_undrain={takers[0]}"
+                )
 
     def description(self):
         """What the host shall have, as data."""

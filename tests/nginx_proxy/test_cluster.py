@@ -1,28 +1,8 @@
 """A site that names its app: its upstreams follow from the inventory."""
 
 import pytest
-from ansible.parsing.dataloader import DataLoader
-from ansible_collections.tornadoes.tornadoes.plugins.action.inputs import Run
+from clustered import APPS, CHAT, FACTS, NAMES, card, facts, run, there
 from published import files_of
-from rendering import ROOT, role_variables, trusted
-
-NAMES = ["www.example.org"]
-CHAT = {"names": NAMES, "app": "chat"}
-FACTS = {"distribution": "Debian", "distribution_major_version": "13"}
-
-
-def run(host, groups, everywhere, **of_hosts):
-    """What is known of a run of nginx_proxy on a host. everywhere: variables of all; of_hosts: of one."""
-    known = {
-        name: trusted({"ansible_facts": FACTS, **everywhere, **of_hosts.get(name, {})})
-        | {"inventory_hostname": name}
-        for name in {one for hosts in groups.values() for one in hosts}
-    }
-    magic = {"groups": groups, "hostvars": known}
-    variables = {**role_variables("nginx_proxy"), **known[host], **magic}
-    found = Run(ROOT / "roles/nginx_proxy", DataLoader(), variables)
-    found.types()
-    return found
 
 
 def alone(sites, **variables):
@@ -37,7 +17,6 @@ def said(found):
 
 
 PORTS = {"tornado_app_name": "chat", "tornado_app_ports": [8000, 8001]}
-APPS = {"tornado_app_apps": [{"name": "chat", "ports": [8000, "8001"]}, {"name": "shop", "ports": [8100]}]}
 
 
 @pytest.mark.parametrize("apps", [PORTS, APPS, {**APPS, "tornado_app_name": "shop"}])
@@ -106,37 +85,7 @@ def test_ports_that_are_refused_elsewhere_are_not_refused_twice():
 # Several hosts: what each is said to have, and what the facts of each have.
 
 
-def card(*addresses, **more):
-    """The facts of one interface."""
-    four = [one for one in addresses if ":" not in one]
-    six = [{"address": one, "scope": "global"} for one in addresses if ":" in one]
-    first = (
-        {"ipv4": {"address": four[0]}, "ipv4_secondaries": [{"address": one} for one in four[1:]]}
-        if four
-        else {}
-    )
-    return {**first, **({"ipv6": [{"address": "fe80::1", "scope": "link"}, *six]}), **more}
-
-
-def facts(**cards):
-    """The facts of a host with these interfaces."""
-    lo = card("127.0.0.1", "::1")
-    return {"ansible_facts": {**FACTS, "interfaces": ["lo", *cards], "lo": lo, **cards}}
-
-
-HOSTS = {f"app{number}": facts(eth0=card(f"10.0.0.{number}")) for number in (1, 2)}
-HOSTS |= {
-    f"web{number}": facts(eth0=card("198.51.100.7"), eth1=card(f"10.0.0.1{number}")) for number in (1, 2)
-}
-GROUPS = {"tornado_app": ["app1", "app2"], "nginx_proxy": ["web1", "web2"]}
 STATIC = [{"url": "/static/", "path": "/srv/chat/static"}, {"url": "/docs/", "path": "/srv/docs"}]
-
-
-def there(host, site=CHAT, groups=GROUPS, **of_hosts):
-    """The run on one of several hosts. of_hosts: what a host has besides its facts."""
-    everywhere = {"nginx_proxy_sites": [site], **APPS}
-    given = {name: {**known, **of_hosts.get(name, {})} for name, known in HOSTS.items()}
-    return run(host, groups, everywhere, **given)
 
 
 def block(text, head):
@@ -148,7 +97,7 @@ def servers(found, name="tornadoes_www.example.org"):
     """The lines by which a proxy uses the hosts of an app."""
     text = files_of(found)["sites/www.example.org.conf"]
     return [
-        line.strip().partition(" #=")[0]
+        line.strip().partition(" # ")[0]
         for line in block(text, f"upstream {name}").split("\n")
         if " server " in line
     ]
@@ -330,6 +279,7 @@ def test_hosts_that_have_nothing_to_do_with_each_other_need_no_address():
 
 def test_a_host_that_is_no_proxy_any_more_is_told_how_its_sites_go():
     found = {"holders": {}, "paths": {}, "settings": [], "unmanaged": [], "sites": ["www.example.org"]}
+    found["folders"] = {"/etc/nginx/drained": []}
     [sentence] = there("app1").inputs.answers(found)
     assert sentence.startswith("nginx_proxy: app1 has www.example.org and is not in this group any more.")
     assert "[{names: ['www.example.org'], state: absent}] in host_vars/app1.yml." in sentence

@@ -187,7 +187,8 @@ def test_what_a_run_found_is_told_and_what_it_would_start_is_not_missed_before()
 def test_what_former_sites_have_left_goes():
     certificates, closed = "/etc/nginx/certificates", "/etc/nginx/maintenance"
     folders = {certificates: ["old", "www"], closed: ["old", "www"], "/var/lib/nginx": ["body", "cache"]}
-    site = {"slug": "www", "certificate": f"{certificates}/www"}
+    folders["/etc/nginx/drained"] = []
+    site = {"slug": "www", "certificate": f"{certificates}/www", "upstreams": []}
     found = set(unused(folders, {"sites": [site], "caching": True}))
     assert found == {f"{certificates}/old", f"{closed}/old"}
     assert "/var/lib/nginx/cache" in set(unused(folders, {"sites": [site], "caching": False}))

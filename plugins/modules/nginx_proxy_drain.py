@@ -1,0 +1,168 @@
+#!/usr/bin/python
+"""Let a host of an app get no requests from this proxy, or let it get them again."""
+
+DOCUMENTATION = r"""
+---
+module: nginx_proxy_drain
+short_description: Let a host of an app get no requests from a proxy for a while
+author: The Tornadoes authors (!UNKNOWN)
+description:
+  - Puts a note below C(/etc/nginx/drained), which each later configuration heeds, and swaps the one in use
+    for one in which the host's servers are down, or no longer are. No request is lost by it.
+  - Refuses to drain the last host that gets requests for a site and can be reached.
+  - The action of that name says what has been done. Without O(host) it says who is drained, and changes
+    nothing.
+options:
+  host:
+    type: str
+    default: ""
+    description: Name of the host in the inventory.
+  drained:
+    type: bool
+    default: true
+    description: Whether it gets no requests.
+  wait:
+    type: int
+    default: 0
+    description: Seconds to wait at most until nothing is open to the host.
+"""
+
+EXAMPLES = r"""
+- name: Drain the host
+  tornadoes.tornadoes.nginx_proxy_drain:
+    host: app2.example.org
+    wait: 30
+
+- name: Undrain it
+  tornadoes.tornadoes.nginx_proxy_drain:
+    host: app2.example.org
+    drained: false
+"""
+
+RETURN = r"""
+sends:
+  type: bool
+  returned: always
+  description: Whether the host is among those to which this proxy sends requests, drained or not.
+open:
+  type: int
+  returned: always
+  description: How many connections are open to it.
+drained:
+  type: dict
+  returned: always
+  description: Name of each host that is drained to since when.
+"""
+
+import datetime
+import os
+import pwd
+import re
+import shutil
+import socket
+import time
+from urllib.parse import unquote
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import nginx_paths as paths
+from ..module_utils.files import read, remove, write
+from ..module_utils.listeners import connections
+from ..module_utils.nginx_drain import heeded, needed, noted, notes, upstreams
+from ..module_utils.nginx_release import MARK, filled, leftovers, linked, name_of, stored
+from ..module_utils.nginx_service import Refused, unit
+from ..module_utils.nginx_swap import swap
+
+CONNECT_TIMEOUT = 2  # seconds
+USER = "www-data"  # Debian's, of the workers
+
+
+def place(address):
+    """Host and port of an address as nginx writes it."""
+    host, _colon, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def answers(address):
+    """Whether somebody accepts a connection there."""
+    try:
+        socket.create_connection(place(address), CONNECT_TIMEOUT).close()
+    except OSError:
+        return False
+    return True
+
+
+def put_in_place(files):
+    """Have nginx run a configuration, or go on with the one that it has."""
+    name = name_of(files)
+    folder = f"{paths.RELEASES}/{name}"
+    port = int(re.search(r"^ *listen ([0-9]+) default_server", files["nginx.conf"], re.MULTILINE)[1])
+    swap(folder, filled(files, name), {}, {}, read(paths.DROP_IN), port, pwd.getpwnam(USER).pw_gid, [])
+    for path in leftovers(folder):
+        (shutil.rmtree if os.path.isdir(path) and not os.path.islink(path) else os.unlink)(path)
+
+
+def change(host, drained, files):
+    """Put a note about a host in place, or remove it, and have nginx heed it. The note comes first, for a
+    run that is killed between: the next one heeds it.
+    """
+    path = f"{paths.DRAINED}/{host}"
+    was = read(path)
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M:%SZ\n")
+    keep(path, (was or now) if drained else "")
+    try:
+        if (wanted := heeded(files, notes())) != files:
+            put_in_place(wanted)
+    except Refused:
+        keep(path, was)
+        raise
+
+
+def keep(path, text):
+    """Let there be this note; an empty one is none."""
+    if text:
+        write(path, text, 0o644)
+    else:
+        remove(path)
+
+
+def main():
+    """Ansible calls this."""
+    module = AnsibleModule(
+        argument_spec={
+            "host": {"type": "str", "default": ""},
+            "drained": {"type": "bool", "default": True},
+            "wait": {"type": "int", "default": 0},
+        },
+        supports_check_mode=True,
+    )
+    host, drained = noted(module.params["host"]), module.params["drained"]
+    old = linked()
+    in_use = f"tornadoes/{os.path.basename(old)}" if old else MARK
+    files = {path: text.replace(in_use, MARK) for path, text in stored(old).items()} if old else {}
+    found = [one.servers[host] for one in upstreams(files) if host in one.servers]
+    if host and found and drained and (reason := needed(host, files, notes(), answers)):
+        module.fail_json(msg=reason)
+    wanted = {name for name in notes() if name != host} | ({host} if found and drained else set())
+    changed = bool(host) and (wanted != set(notes()) or heeded(files, wanted) != files)
+    if changed and not module.check_mode:
+        if not unit()["runs"]:
+            module.fail_json(msg="nginx does not run here. Start it first.")
+        try:
+            change(host, host in wanted, files)
+        except Refused as error:
+            module.fail_json(msg=f"{str(error).rstrip('.')}. The old configuration stays in use.")
+    places = [place(address) for address in set(found)]
+    end = time.monotonic() + module.params["wait"]
+    while (still := connections(places)) and time.monotonic() < end and not module.check_mode:
+        time.sleep(0.2)
+    module.exit_json(
+        changed=changed,
+        sends=bool(found),
+        open=still,
+        drained={unquote(name): since for name, since in notes().items()},
+    )
+
+
+if __name__ == "__main__":
+    main()
