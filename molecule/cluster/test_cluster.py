@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import time
 
@@ -102,6 +103,55 @@ def test_nobody_but_the_proxy_comes_in(hosts):
         assert outer == {f"10.98.33.2{1 if name == ONE else 2}:{INNER}"}
 
 
+def lines_done(hosts, *names):
+    """The ids of all that the program did, on some hosts."""
+    ask = "cat /var/lib/tornado-noted/done-*"
+    return [line for name in names for line in hosts[name].run(ask).stdout.split() if len(line) == 32]
+
+
+def test_a_host_is_drained_and_undrained_and_no_request_is_lost(client, hosts, playbook, eventually):
+    with Visitors(client.ports["https"], client.authority) as visitors:
+        code, output = playbook("playbooks/drain.yml", "-e", f"nginx_proxy_drain={TWO}")
+        assert code == 0, output
+        before = len(lines_done(hosts, TWO))
+        time.sleep(3)
+        assert len(lines_done(hosts, TWO)) == before > 0
+        code, output = playbook("playbooks/drain.yml", "-e", f"nginx_proxy_drain={ONE}")
+        assert code != 0
+        assert f"{ONE} is the last host that gets requests for localhost" in " ".join(output.split())
+        code, output = playbook("site.yml")
+        assert code == 0, output
+        assert f"{TWO} is drained since" in output
+        assert set(re.findall(r"changed=(\d+)", output)) == {"0"}
+        assert len(lines_done(hosts, TWO)) == before
+        code, output = playbook("playbooks/undrain.yml", "-e", f"nginx_proxy_undrain={TWO}")
+        assert code == 0, output
+        assert eventually(lambda: len(lines_done(hosts, TWO)) > before)
+    print(visitors.asked, visitors.slowest)
+    assert visitors.lost == []
+    did = lines_done(hosts, ONE, TWO)
+    assert len(did) == len(set(did))
+    assert set(visitors.sent) <= set(did)
+
+
+def test_a_dead_host_is_drained_and_the_status_tells_both(client, hosts, playbook, eventually):
+    podman("kill", TWO)
+    try:
+        code, output = playbook("playbooks/drain.yml", "-e", f"nginx_proxy_drain={TWO}")
+        assert code == 0, output
+        code, output = playbook("playbooks/status.yml")
+        assert code != 0
+        assert re.search(rf"{TWO} .*unreachable .*drained$", output, re.MULTILINE)
+        assert re.search(rf"{ONE} +noted +8000 +\w+ +serving ", output)
+    finally:
+        podman("start", TWO)
+    # A reboot of the proxy changes nothing about it.
+    podman("restart", PROXY)
+    assert eventually(lambda: {asked(client)["host"] for _turn in range(8)} == {ONE}, seconds=90)
+    assert playbook("playbooks/undrain.yml", "-e", f"nginx_proxy_undrain={TWO}")[0] == 0
+    assert eventually(lambda: {asked(client)["host"] for _turn in range(8)} == {ONE, TWO}, seconds=90)
+
+
 # What is done to a host, and what makes it well again: by ssh, or by podman where the host can't.
 HANG = "pkill --signal {0} --exact nginx; pkill --signal {0} --uid tornado-noted"
 CUT = "ip route {} blackhole 10.98.33.11"
@@ -111,12 +161,6 @@ FAULTS = {
     "switched off": ("systemctl poweroff", None),
     "power cut": (None, None),
 }
-
-
-def lines_done(hosts):
-    """The ids of all that the program did, on both hosts."""
-    ask = "cat /var/lib/tornado-noted/done-*"
-    return [line for name in (ONE, TWO) for line in hosts[name].run(ask).stdout.split() if len(line) == 32]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -143,6 +187,6 @@ def test_a_host_that_goes_costs_what_was_inside_it_and_nothing_is_done_twice(
     assert visitors.asked > 1000
     assert len(visitors.lost) <= (8 if fault == "power cut" else 2)
     assert [one for one in visitors.lost if not begun - 1 <= one[0] <= done + 4] == []
-    did = lines_done(hosts)
+    did = lines_done(hosts, ONE, TWO)
     assert len(did) == len(set(did))
     assert len(set(visitors.sent) - set(did)) <= len(visitors.lost)
