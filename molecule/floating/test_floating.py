@@ -1,9 +1,12 @@
 """An address that two proxies share answers, whatever becomes of one of them."""
 
 import http.client
+import socket
+import ssl
 import time
 
 import pytest
+from cryptography import x509
 from floating import FOUR, PAGE, SIX, Visitors
 
 # Seconds. On a quiet machine it is half a second for nginx and less than one for a host; where the
@@ -17,6 +20,35 @@ def test_the_address_answers_by_ipv4_and_by_ipv6():
         connection = http.client.HTTPConnection(address, 80, timeout=5)
         connection.request("GET", PAGE, headers={"Host": "localhost"})
         assert connection.getresponse().status == 200
+
+
+def served(host):
+    """The certificate of the site with the public CA, from one of the proxies."""
+    name, context = "www.floating.test", ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    address = host.check_output("hostname --all-ip-addresses").split()[0]
+    with (
+        socket.create_connection((address, 443), timeout=5) as plain,
+        context.wrap_socket(plain, server_hostname=name) as connection,
+    ):
+        return x509.load_der_x509_certificate(connection.getpeercert(binary_form=True))
+
+
+def test_each_proxy_gets_certificates_whichever_of_them_the_ca_comes_to(pair, settled):
+    for name in settled:
+        before = served(pair.hosts[name])
+        assert "Pebble" in before.issuer.rfc4514_string()
+        pair.hosts[name].check_output("/usr/local/lib/nginx-proxy/certificates.pyz renew --force")
+        after = served(pair.hosts[name])
+        assert "Pebble" in after.issuer.rfc4514_string()
+        assert after.serial_number != before.serial_number
+
+
+@pytest.mark.usefixtures("settled")
+def test_nobody_is_sent_from_proxy_to_proxy_for_what_none_of_them_knows():
+    connection = http.client.HTTPConnection(FOUR, 80, timeout=5)
+    connection.request("GET", "/.well-known/acme-challenge/unknown", headers={"Host": "www.floating.test"})
+    assert connection.getresponse().status == 404
 
 
 @pytest.mark.parametrize(

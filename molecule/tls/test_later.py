@@ -22,7 +22,7 @@ def folders(host):
 def asked(host):
     """How often the ACME server was asked for a certificate."""
     host.run("journalctl --sync")
-    return host.check_output("journalctl --unit=pebble --unit=pebble-short --output=cat").count("/order-plz")
+    return host.check_output("journalctl --unit='pebble@*' --output=cat").count("/order-plz")
 
 
 def test_a_second_run_changes_nothing_and_reloads_nothing(host, playbook):
@@ -36,7 +36,7 @@ def test_a_second_run_changes_nothing_and_reloads_nothing(host, playbook):
 @pytest.fixture(scope="module")
 def without_ca(host, publish, wanted):
     """A run that adds a site on a day when the CA is down."""
-    host.check_output("systemctl stop pebble")
+    host.check_output("systemctl stop pebble@long")
     return publish(*wanted.values(), {"names": ["late.example.test"], "tls": "acme", **UPSTREAMS})
 
 
@@ -68,7 +68,7 @@ def test_while_the_ca_is_down_the_host_shows_it(without_ca, host):
 
 def test_the_timer_brings_what_the_ca_could_not(without_ca, host, public, timer, eventually):
     # This CA forgets its accounts when it stops, other than those of the world.
-    host.check_output("systemctl start pebble; rm -r /var/lib/nginx-proxy/certbot/accounts")
+    host.check_output("systemctl start pebble@long; rm -r /var/lib/nginx-proxy/certbot/accounts")
     assert eventually(lambda: host.run("curl --insecure https://localhost:14000/dir").rc == 0)
     code, said = timer()
     assert (code, "Issued late.example.test by https://localhost:14000/dir" in said) == (0, True)

@@ -43,6 +43,7 @@ class Host:
     """A host of the cluster. address: its private one, "" with the reason in why. weight: as it was given.
 
     port: on which its nginx answers proxies. apps: name to ports of those that it is to have.
+    http_port: on which visitors come to it, where it is a proxy.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Host:
     weight: object
     port: int
     apps: dict
+    http_port: int
 
     @property
     def share(self):
@@ -134,6 +136,7 @@ class Cluster:
                 1 if weight is None else weight,
                 run.decent("nginx_proxy_private_port"),
                 apps_of(self.run.on(name, "tornado_app")) if name in self.runners else {},
+                run.decent("nginx_proxy_http_port"),
             )
         return found
 
@@ -167,6 +170,20 @@ class Cluster:
                     if app in self.hosts[name].apps and not self.alone(app, proxy):
                         found.setdefault(proxy, []).append((site, entry))
         return found
+
+    def asked_of_a_ca(self, proxy):
+        """The names for which a proxy asks a public CA."""
+        sites = [one for one in self.sites.get(proxy, []) if one["tls"] == "acme"]
+        return {name for site in sites for name in site["names"] + site["redirects"]}
+
+    def challenged(self, proxy):
+        """The other proxies that ask a public CA for a name of this one, as far as they can be reached.
+
+        The CA's question comes to any of them.
+        """
+        own = self.asked_of_a_ca(proxy)
+        others = [one for one in self.proxies if one != proxy and own & self.asked_of_a_ca(one)]
+        return [self.hosts[one] for one in others if self.hosts[one].address]
 
     def apart(self, proxy):
         """The apps that a proxy reaches over private addresses."""

@@ -10,6 +10,7 @@ from .command_line import ROOT
 from .nginx_proxy_headers import CACHE_KEY, CACHE_OWN, HEADERS, HEARSAY, SAID, header, respelt
 from .nginx_proxy_inner import inner
 from .nginx_proxy_locations import locations, rules, slug, spelt, upstreams
+from .nginx_proxy_values import server
 from .values import address
 
 CERTIFICATES = "/etc/nginx/certificates"
@@ -77,7 +78,7 @@ def described_site(site, number, ports):
     plain = [one["path"] for one in site["access"] + site["paths"] if one["path"] != "/"]
     apps = upstreams(site)
     sent = {**HEADERS, **site["headers"]}
-    servers = [server for app in apps for server in app.servers]
+    servers = [one for app in apps for one in app.servers]
     files = [*(one["path"] for one in site["static"]), *[site["favicon"]] * bool(site["favicon"])]
     return Site(
         slug=name,
@@ -137,14 +138,14 @@ def describe(variables, present, limits, acme, run, edge):
     connections = int(variables["nginx_proxy_worker_connections"])
     modern = variables["nginx_proxy_tls_profile"] == "modern"
     folders = [site.certificate for site in sites if site.tls]
-    servers = [server for site in sites for app in site.upstreams for server in app.servers]
+    servers = [one for site in sites for app in site.upstreams for one in app.servers]
     trusted = variables["nginx_proxy_trusted_proxies"]
     within = inner(run, edge)
     behind = [one for site in sites for one in site.upstreams if one.members]
     named = [path for site in sites for path in site.named] + [
         one["alias"] for one in within.get("files", [])
     ]
-    servers += [server for one in within.get("apps", []) for server in one["servers"]]
+    servers += [one for app in within.get("apps", []) for one in app["servers"]]
     return {
         "sites": [asdict(site) for site in sites],
         "http_port": http,
@@ -157,6 +158,7 @@ def describe(variables, present, limits, acme, run, edge):
         "asked_respelt": respelt("X-Tornadoes-App"),
         "tls": bool(with_tls),
         "acme": any(site.tls == "acme" for site in sites),
+        "challenged": [server(one.address, one.http_port) for one in run.cluster.challenged(run.host)],
         "caching": any(site["cache"] for site in present),
         "hsts": any(site.hsts for site in sites),
         # Clients name no host in TLS when the URL has an address instead.

@@ -286,3 +286,30 @@ def test_a_host_that_is_no_proxy_any_more_is_told_how_its_sites_go():
     mine = {"nginx_proxy_sites": [{"names": NAMES, "state": "absent"}]}
     assert list(there("app1", app1=mine).inputs.answers(found)) == []
     assert list(there("web1").inputs.answers(found)) == []
+
+
+# Certificates of a public CA, on several proxies.
+SIGNED = {"names": ["www.example.org"], "tls": "acme", "upstreams": ["127.0.0.1:9000"]}
+
+
+def test_a_question_of_the_ca_is_answered_by_whichever_proxy_it_comes_to():
+    files = files_of(there("web1", SIGNED))
+    asked = block(files["nginx.conf"], "    upstream tornadoes_challenged").split("\n    }")[0]
+    assert asked.strip().startswith("server 10.0.0.12:80 max_fails=0;")
+    assert "10.0.0.11" not in asked
+    assert "location @challenged {" in files["snippets/acme.conf"]
+
+
+@pytest.mark.parametrize(
+    "of_other",
+    [
+        {"nginx_proxy_sites": [{**SIGNED, "names": ["other.example.org"]}]},
+        {"nginx_proxy_sites": [{**SIGNED, "tls": "private_ca"}]},
+        {"nginx_proxy_sites": [{"names": ["www.example.org"], "state": "absent"}]},
+        facts(eth0=card("198.51.100.8")),  # where it can't be reached in private
+    ],
+)
+def test_a_proxy_that_can_t_know_the_answer_is_not_asked(of_other):
+    found = there("web1", SIGNED, web2=of_other)
+    assert said(found) == []
+    assert "challenged" not in "".join(files_of(found).values())
