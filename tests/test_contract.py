@@ -133,3 +133,11 @@ def test_a_modules_examples_can_run_and_its_lists_say_of_what(path):
         assert {name for name, option in described.items() if option.get("required")} <= set(given)
     for name, value in yaml.safe_load(getattr(module, "RETURN", "{}")).items():
         assert value["type"] != "list" or "elements" in value, name
+
+
+def test_apply_does_the_work_of_each_module_that_shares_it():
+    apply = import_module(f"{COLLECTION}.plugins.modules.apply")
+    shared = sorted(path.stem for path in (ROOT / "plugins/module_utils/work").glob("*.py"))
+    assert yaml.safe_load(apply.DOCUMENTATION)["options"]["work"]["choices"] == shared
+    for name in shared:
+        assert apply.work_of(name).__name__.endswith(f".work.{name}")

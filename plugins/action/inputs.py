@@ -19,6 +19,7 @@ from ansible.plugins.action import ActionBase
 from ansible.template import Templar
 from ansible.utils.vars import load_extra_vars
 
+from ..plugin_utils.apply import apply
 from ..plugin_utils.cluster import OPTIONS, Cluster
 from ..plugin_utils.command_line import COLLECTION, ROOT, own_playbooks
 from ..plugin_utils.controller import folders, located, looked, options, text_of
@@ -280,7 +281,7 @@ class ActionModule(ActionBase):
         found += shared({role: one.listens() for role, one in inputs.items()}, runs[0].host)
         try:
             words = {"questions": {role: one.questions() for role, one in inputs.items()}}
-            looked = self._execute_module(f"{COLLECTION}.look", module_args=words, task_vars=task_vars)
+            looked = apply(self, "look", words, task_vars)
             if looked.get("failed"):
                 raise AnsibleError(looked.get("msg", "the host can't be looked at"))
             for role, one in inputs.items():

@@ -7,7 +7,8 @@ from ansible.plugins.action import ActionBase
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..module_utils.nginx_paths import DRAINED
-from ..plugin_utils.command_line import COLLECTION, ROOT
+from ..plugin_utils.apply import apply
+from ..plugin_utils.command_line import ROOT
 from ..plugin_utils.controller import text_of
 from ..plugin_utils.nginx_proxy import IPV6
 from ..plugin_utils.values import listed
@@ -140,8 +141,7 @@ class ActionModule(ActionBase):
         words = {name: nginx[name] for name in ("drop_in", "upstreams", "named", "read_at_start")}
         words |= {"files": files, "users": users, "port": nginx["answers_on"], "programs": programs()}
         words["unused"] = sorted(unused(found["folders"], nginx))
-        name = f"{COLLECTION}.nginx_proxy_configuration"
-        done = self._execute_module(module_name=name, module_args=words, task_vars=task_vars)
+        done = apply(self, "nginx_proxy_configuration", words, task_vars)
         if done.get("failed"):
             return {**result, **done}
         result |= {"changed": done["changed"], "diff": done["diff"]}
@@ -154,7 +154,5 @@ class ActionModule(ActionBase):
     def build(self, task_vars):
         """What nginx says of its version and build, now that it may be installed."""
         words = {"questions": {"nginx_proxy": {"nginx": True}}}
-        looked = self._execute_module(
-            module_name=f"{COLLECTION}.look", module_args=words, task_vars=task_vars
-        )
+        looked = apply(self, "look", words, task_vars)
         return looked["answers"]["nginx_proxy"]["build"]

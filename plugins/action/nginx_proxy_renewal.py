@@ -2,7 +2,8 @@
 
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils.command_line import COLLECTION, ROOT
+from ..plugin_utils.apply import apply
+from ..plugin_utils.command_line import ROOT
 from ..plugin_utils.controller import text_of
 
 FILES = ROOT / "roles/nginx_proxy/files"
@@ -27,5 +28,4 @@ class ActionModule(ActionBase):
                 slug: {name: text_of(self._loader, task_vars, path) for name, path in pair.items()}
                 for slug, pair in words.get("provided", {}).items()
             }
-        name = f"{COLLECTION}.nginx_proxy_renewal"
-        return {**result, **self._execute_module(module_name=name, module_args=words, task_vars=task_vars)}
+        return {**result, **apply(self, "nginx_proxy_renewal", words, task_vars)}

@@ -2,7 +2,8 @@
 
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils.command_line import COLLECTION, ROOT
+from ..plugin_utils.apply import apply
+from ..plugin_utils.command_line import ROOT
 from ..plugin_utils.controller import options
 from ..plugin_utils.redis_server import users
 
@@ -15,8 +16,7 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         found = users(options(ROOT / "roles/redis_server")["variables"], self._task.args["users"])
         words = {**self._task.args, "users": [one.for_host() for one in found]}
-        name = f"{COLLECTION}.redis_server_configuration"
-        done = self._execute_module(module_name=name, module_args=words, task_vars=task_vars)
+        done = apply(self, "redis_server_configuration", words, task_vars)
         if did := done.pop("did", ""):
             # As the module debug shows it.
             said = f"Redis {'would get' if self._task.check_mode else 'got'} {did}."

@@ -9,7 +9,8 @@ import shlex
 
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils.command_line import COLLECTION, ROOT
+from ..plugin_utils.apply import apply
+from ..plugin_utils.command_line import ROOT
 
 COMPILER = ROOT / "roles/tornado_app/files/build/compile.py"
 
@@ -54,9 +55,8 @@ class ActionModule(ActionBase):
         if words.get("archive"):
             there = self._connection._shell.join_path(self._connection._shell.tmpdir, "release.tar.gz")
             words["archive"] = self._transfer_file(words["archive"], there)
-        name = f"{COLLECTION}.tornado_app_release"
         try:
-            done = self._execute_module(module_name=name, module_args=words, task_vars=task_vars)
+            done = apply(self, "tornado_app_release", words, task_vars)
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
         if words.get("complete", True) and not done.get("failed"):

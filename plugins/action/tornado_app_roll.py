@@ -14,8 +14,8 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils.text import printable
 from ..module_utils.transaction import digest_of
+from ..plugin_utils.apply import apply
 from ..plugin_utils.command import split
-from ..plugin_utils.command_line import COLLECTION
 from ..plugin_utils.together import (
     CONFIRM_TIMEOUT,
     PREPARED,
@@ -64,8 +64,7 @@ class ActionModule(ActionBase):
     def call(self, phase, **more):
         """What the module returns."""
         words = {**self.words, "phase": phase, **more}
-        name = f"{COLLECTION}.tornado_app_roll"
-        return self._execute_module(module_name=name, module_args=words, task_vars=self.task_vars)
+        return apply(self, "tornado_app_roll", words, self.task_vars)
 
     def word(self):
         """What the controller says once all have switched."""

@@ -49,74 +49,14 @@ RETURN = r"""
 log: {type: list, elements: str, returned: success, description: "What the compiler complained of."}
 """
 
-import grp
-import json
-import os
-import shutil
-import subprocess
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.compiled import compile_code
-from ..module_utils.interpreter import SYSTEM
-from ..module_utils.refusal import Refusal
-from ..module_utils.startable import refusals
-
-SHOWN = 3  # of the last lines of tar
-
-
-def unpack(archive, partial, group):
-    """Unpack what was packed, anew."""
-    shutil.rmtree(partial, ignore_errors=True)
-    os.mkdir(partial)
-    os.chown(partial, 0, group)
-    # The web server goes through it, to the static files.
-    os.chmod(partial, 0o751)
-    words = ["tar", "--extract", "--gzip", f"--file={archive}", f"--directory={partial}"]
-    done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False)
-    if done.returncode:
-        raise Refusal(f"it can't be unpacked: {' / '.join(done.stderr.splitlines()[-SHOWN:])}")
-
-
-def look_for(main, partial, python):
-    """Refuse a release that has not all that it starts."""
-    with open(f"{partial}/.release/settings.json", encoding="utf-8") as file:
-        said = list(refusals(partial, json.load(file), main, python))
-    if said:
-        raise Refusal(" ".join(said))
+from ..module_utils.work import tornado_app_release as work
 
 
 def main():
     """Ansible calls this."""
-    text = {"type": "str", "default": ""}
-    module = AnsibleModule(
-        argument_spec={
-            "path": {"type": "path", "required": True},
-            "group": {"type": "str", "required": True},
-            "archive": {"type": "path", "default": ""},
-            "complete": {"type": "bool", "default": True},
-            "main": text,
-            "program": text,
-            "python": {"type": "path", "default": SYSTEM},
-            # The name of a variable.
-            "secrets": {**text, "no_log": False},
-        },
-        supports_check_mode=True,
-    )
-    given = module.params
-    if module.check_mode:
-        module.exit_json(changed=True, log=[])
-    partial, group, log = f"{given['path']}.partial", grp.getgrnam(given["group"]).gr_gid, []
-    try:
-        if given["archive"]:
-            unpack(given["archive"], partial, group)
-        if given["complete"]:
-            look_for(given["main"], partial, given["python"])
-            unit = f"{given['group']}_compile"
-            log = compile_code(partial, unit, given["program"], group, given["python"])
-    except (Refusal, OSError) as problem:
-        module.fail_json(msg=str(problem))
-    module.exit_json(changed=True, log=log)
+    work.main(AnsibleModule(work.SPEC, supports_check_mode=True))
 
 
 if __name__ == "__main__":
