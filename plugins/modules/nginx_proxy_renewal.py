@@ -20,6 +20,10 @@ options:
     description: >-
       Name of a site's folder to C(certificate) and C(key), files on the controller whose texts the action
       sends.
+  fetch_to:
+    type: str
+    default: ""
+    description: To the action, a file on the controller that gets the certificate of the host's private CA.
   run: {type: bool, default: true, description: "Whether the program runs: it needs its Debian packages."}
   program: {type: dict, default: {}, description: "Its files, name to text. The action has them."}
   units: {type: dict, default: {}, description: "Name of a unit to its text; from the action."}

@@ -10,6 +10,7 @@ from ..program import packed, unpacked
 SPEC = {
     "description": {"type": "dict", "default": {}},
     "provided": {"type": "dict", "default": {}, "no_log": True},
+    "fetch_to": {"type": "str", "default": ""},
     "run": {"type": "bool", "default": True},
     "program": {"type": "dict", "default": {}},
     "units": {"type": "dict", "default": {}},
