@@ -5,6 +5,7 @@ each other. What a killed run has left of a unit is stopped first. Standard libr
 """
 
 import collections
+import contextlib
 import json
 import subprocess
 import tarfile
@@ -16,6 +17,7 @@ from .refusal import Refusal
 
 MAX_LINES = 1000  # of the last that a program said
 STOP_TIMEOUT = 60  # seconds that a unit may take to stop, which is killed after 5
+WANTED_INTERVAL = 0.5  # seconds between two questions whether a run still needs a unit
 LOCAL = "127.0.0.0/8 ::1/128 169.254.0.0/16 fe80::/64"
 
 BORDERS = [
@@ -113,9 +115,11 @@ def run(unit, program, feed, seconds, *properties, take=None, wanted=lambda: Tru
 
 def watch(process, unit, wanted):
     """End a unit that no run needs any more."""
-    while process.poll() is None:
+    while True:
         first = wanted()
-        time.sleep(0.5)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(WANTED_INTERVAL)
+            return
         # Asked twice: what tells it may just be written.
         if not first and not wanted():
             stop(unit)
