@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import threading
 import time
 
 import pytest
@@ -36,7 +37,7 @@ def asked(client, target="/", **more):
 def podman(*words):
     """Do something to a container."""
     sudo = [] if os.getuid() == 0 else ["sudo"]
-    subprocess.run([*sudo, "podman", *words], check=True, capture_output=True)
+    return subprocess.run([*sudo, "podman", *words], check=True, capture_output=True, text=True).stdout
 
 
 def test_both_hosts_answer_and_know_their_visitor(client):
@@ -150,6 +151,66 @@ def test_a_dead_host_is_drained_and_the_status_tells_both(client, hosts, playboo
     assert eventually(lambda: {asked(client)["host"] for _turn in range(8)} == {ONE}, seconds=90)
     assert playbook("playbooks/undrain.yml", "-e", f"nginx_proxy_undrain={TWO}")[0] == 0
     assert eventually(lambda: {asked(client)["host"] for _turn in range(8)} == {ONE, TWO}, seconds=90)
+
+
+class Restarts:
+    """With it a container that ends itself starts again, as a machine that reboots does. seen: which did."""
+
+    def __init__(self, *names):
+        self.names, self.seen, self.over = names, [], threading.Event()
+        self.thread = threading.Thread(target=self.watch)
+
+    def watch(self):
+        """Look after them."""
+        while not self.over.wait(0.5):
+            for name in self.names:
+                if podman("container", "inspect", "--format={{.State.Status}}", name).strip() == "exited":
+                    podman("start", name)
+                    self.seen.append(name)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *problem):
+        self.over.set()
+        self.thread.join()
+
+
+def test_hosts_reboot_one_after_the_other_and_no_request_is_lost(client, hosts, playbook):
+    with Restarts(ONE, TWO) as restarts, Visitors(client.ports["https"], client.authority) as visitors:
+        code, output = playbook("playbooks/reboot.yml", "-l", "tornado_app", timeout=600)
+        assert code == 0, output
+        time.sleep(5)
+    assert restarts.seen == [ONE, TWO]
+    print(visitors.asked, visitors.slowest)
+    assert visitors.lost == []
+    did = lines_done(hosts, ONE, TWO)
+    assert len(did) == len(set(did))
+    assert set(visitors.sent) <= set(did)
+    assert {asked(client)["host"] for _turn in range(20)} == {ONE, TWO}
+
+
+def test_a_host_that_does_not_come_back_well_stops_the_others_reboots(client, hosts, playbook):
+    # Its next boot has an app that can't start.
+    hosts[ONE].check_output("mv /srv/noted/current/server.py /srv/noted/current/away.py")
+    try:
+        with Restarts(ONE, TWO) as restarts, Visitors(client.ports["https"], client.authority) as visitors:
+            words = ["-l", "tornado_app", "-e", "__tornadoes_wait=20"]
+            code, output = playbook("playbooks/reboot.yml", *words, timeout=600)
+        said = " ".join(output.split())
+        assert code != 0
+        assert f"{ONE} has not come back well: noted is failing on port 8000" in said
+        assert restarts.seen == [ONE]
+        assert visitors.lost == []
+        # Nobody is left then.
+        code, output = playbook("playbooks/reboot.yml", "-l", TWO)
+        assert code != 0
+        assert f"{TWO} is the last host that gets requests for localhost" in " ".join(output.split())
+    finally:
+        hosts[ONE].check_output("mv /srv/noted/current/away.py /srv/noted/current/server.py")
+        hosts[ONE].run("systemctl restart tornado-noted@8000 tornado-noted@8001")
+    assert playbook("playbooks/undrain.yml", "-e", f"nginx_proxy_undrain={ONE}")[0] == 0
 
 
 # What is done to a host, and what makes it well again: by ssh, or by podman where the host can't.

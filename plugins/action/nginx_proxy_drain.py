@@ -16,13 +16,15 @@ def said(host, drained, proxy, done):
     """What the proxy does from now on, as sentences. done: what the module says."""
     if not host:
         for name, since in done["drained"].items():
+            kept = f" but those for {listed(done['kept'][name])}" if done["kept"].get(name) else ""
             yield (
-                f"{name} is drained since {since}: {proxy} sends it no requests until "
+                f"{name} is drained since {since}: {proxy} sends it no requests{kept} until "
                 f"playbooks/undrain.yml -e nginx_proxy_undrain={name}"
             )
     elif done["sends"] and drained:
         left = f"{done['open']} connections to it are open" if done["open"] else "nothing is open to it"
-        yield f"{proxy} sends {host} no requests any more, and {left}."
+        kept = f" but those for {listed(done['kept'][host])}" if done["kept"].get(host) else ""
+        yield f"{proxy} sends {host} no requests any more{kept}, and {left}."
     elif done["sends"]:
         yield f"{proxy} sends {host} requests."
 

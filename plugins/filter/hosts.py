@@ -19,6 +19,7 @@ from ..action.inputs import Run
 from ..plugin_utils.cluster import Cluster
 from ..plugin_utils.command_line import ROOT, own_playbooks
 from ..plugin_utils.controller import options
+from ..plugin_utils.reboot import felt
 
 GROUPS = ("tornado_app", "nginx_proxy", "redis_server", "keepalived")
 # The verbs that are about one group: run alone, they have nothing to do without it.
@@ -230,4 +231,4 @@ class FilterModule:
 
     def filters(self):
         """Name to function."""
-        return {"hosts": hosts, "roles": roles}
+        return {"hosts": hosts, "roles": roles, "felt": lambda *words: list(felt(*words))}

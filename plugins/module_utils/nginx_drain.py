@@ -44,13 +44,17 @@ def sites(files):
 
 
 def heeded(files, drained):
-    """A configuration in which these hosts get nothing, and all others what they are to have."""
+    """A configuration in which these hosts get nothing, and all others what they are to have.
 
-    def line(found):
-        server, _address, _down, host = found.groups()
-        return f"{server}{' down' * (host in drained)}; # {host}"
+    Where they are all that there are, they get it all the same: nobody at all is no better.
+    """
 
-    return {**files, **{path: MEMBER.sub(line, text) for path, text in sites(files).items()}}
+    def block(found):
+        hosts = {host for _server, _address, _down, host in MEMBER.findall(found[0])}
+        out = set(drained) if hosts - set(drained) else set()
+        return MEMBER.sub(lambda line: f"{line[1]}{' down' * (line[4] in out)}; # {line[4]}", found[0])
+
+    return {**files, **{path: UPSTREAM.sub(block, text) for path, text in sites(files).items()}}
 
 
 def upstreams(files):
@@ -66,16 +70,29 @@ def upstreams(files):
     ]
 
 
-def needed(host, files, drained, answers):
+def irreplaceable(drained, files):
+    """Name of each drained host to the sites that it gets requests for, since they have no other host."""
+    found = {host: set() for host in drained}
+    for one in upstreams(files):
+        if set(one.servers) <= set(drained):
+            for host in one.servers:
+                found[host].add(one.site)
+    return {host: sorted(names) for host, names in found.items()}
+
+
+def needed(host, files, drained, answers, partly):
     """Why a host can't be drained, in a sentence; "" if it can: somebody else has to take its requests.
 
-    answers: whether somebody accepts a connection at an address with a port.
+    answers: whether somebody accepts a connection at an address with a port. partly: leave out the sites that
+    have no other host at all.
     """
     for one in upstreams(files):
         others = {
             name: address for name, address in one.servers.items() if name != host and name not in drained
         }
         if host not in one.servers or any(answers(address) for address in others.values()):
+            continue
+        if partly and len(one.servers) == 1:
             continue
         why = f"{', '.join(map(unquote, others))} can't be reached" if others else "no other one is left"
         return f"{unquote(host)} is the last host that gets requests for {one.site}: {why}."

@@ -21,6 +21,10 @@ options:
     type: bool
     default: true
     description: Whether it gets no requests.
+  partly:
+    type: bool
+    default: false
+    description: Whether it still gets the requests for sites that have no other host, instead of a refusal.
   wait:
     type: int
     default: 0
@@ -52,6 +56,10 @@ drained:
   type: dict
   returned: always
   description: Name of each host that is drained to since when.
+kept:
+  type: dict
+  returned: always
+  description: Name of each host that is drained to the sites that it gets requests for all the same.
 """
 
 import datetime
@@ -68,7 +76,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils import nginx_paths as paths
 from ..module_utils.files import read, remove, write
 from ..module_utils.listeners import connections
-from ..module_utils.nginx_drain import heeded, needed, noted, notes, upstreams
+from ..module_utils.nginx_drain import heeded, irreplaceable, needed, noted, notes, upstreams
 from ..module_utils.nginx_release import MARK, filled, leftovers, linked, name_of, stored
 from ..module_utils.nginx_service import Refused, unit
 from ..module_utils.nginx_swap import swap
@@ -132,6 +140,7 @@ def main():
         argument_spec={
             "host": {"type": "str", "default": ""},
             "drained": {"type": "bool", "default": True},
+            "partly": {"type": "bool", "default": False},
             "wait": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
@@ -141,7 +150,8 @@ def main():
     in_use = f"tornadoes/{os.path.basename(old)}" if old else MARK
     files = {path: text.replace(in_use, MARK) for path, text in stored(old).items()} if old else {}
     found = [one.servers[host] for one in upstreams(files) if host in one.servers]
-    if host and found and drained and (reason := needed(host, files, notes(), answers)):
+    partly = module.params["partly"]
+    if host and found and drained and (reason := needed(host, files, notes(), answers, partly)):
         module.fail_json(msg=reason)
     wanted = {name for name in notes() if name != host} | ({host} if found and drained else set())
     changed = bool(host) and (wanted != set(notes()) or heeded(files, wanted) != files)
@@ -161,6 +171,7 @@ def main():
         sends=bool(found),
         open=still,
         drained={unquote(name): since for name, since in notes().items()},
+        kept={unquote(name): several for name, several in irreplaceable(notes(), files).items()},
     )
 
 

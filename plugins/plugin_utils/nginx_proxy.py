@@ -298,7 +298,6 @@ class Inputs:
                 yield (
                     f"nginx_proxy_acme: ca_bundle: {path} is no file on {self.run.host}. Put it there first."
                 )
-        yield from self.about_drained(found["folders"][DRAINED])
         if found["settings"] and found["unmanaged"]:
             yield (
                 f"nginx_proxy_sites: /etc/nginx/nginx.conf on {self.run.host} has settings of its own "
@@ -316,16 +315,6 @@ class Inputs:
                 else f"nginx_proxy: {self.run.host} has {listed(left)} and is not in this group any more. Put it back, or "
                 f"remove the site with its certificate by nginx_proxy_sites: [{entry}] in host_vars/{self.run.host}.yml."
             )
-
-    def about_drained(self, notes):
-        """A sentence for each app whose hosts are all drained. notes: the names in that folder."""
-        for app in self.run.cluster.apart(self.run.host):
-            takers = [one.name for one in self.run.cluster.takers(app)]
-            if takers and all(noted(one) in notes for one in takers):
-                yield (
-                    f"nginx_proxy_sites: app '{app}' has no host that gets requests: {listed(takers)} is drained on "
-                    f"{self.run.host}. Run playbooks/undrain.yml -e nginx_proxy_undrain={takers[0]}"
-                )
 
     def description(self):
         """What the host shall have, as data."""

@@ -279,7 +279,6 @@ def test_hosts_that_have_nothing_to_do_with_each_other_need_no_address():
 
 def test_a_host_that_is_no_proxy_any_more_is_told_how_its_sites_go():
     found = {"holders": {}, "paths": {}, "settings": [], "unmanaged": [], "sites": ["www.example.org"]}
-    found["folders"] = {"/etc/nginx/drained": []}
     [sentence] = there("app1").inputs.answers(found)
     assert sentence.startswith("nginx_proxy: app1 has www.example.org and is not in this group any more.")
     assert "[{names: ['www.example.org'], state: absent}] in host_vars/app1.yml." in sentence

@@ -58,21 +58,24 @@ def test_a_note_says_since_when_and_outlives_a_killed_run(tmp_path, monkeypatch)
     ],
 )
 def test_the_last_host_is_not_drained(host, drained, reached, why):
-    reason = nginx_drain.needed(host, published(), drained, reached.__contains__)
+    reason = nginx_drain.needed(host, published(), drained, reached.__contains__, False)
     assert reason == (f"{host} is the last host that gets requests for www.example.org: {why}" if why else "")
 
 
 def test_a_host_whose_backup_is_left_may_be_drained():
     files = published(app1={"tornadoes_weight": "backup"})
-    assert nginx_drain.needed("app2", files, [], lambda address: address == "10.0.0.1:8800") == ""
+    assert nginx_drain.needed("app2", files, [], lambda address: address == "10.0.0.1:8800", False) == ""
 
 
-def test_a_publish_that_would_leave_an_app_nobody_is_refused():
-    one, two = there("web1").inputs, there("web1", app1={"tornadoes_weight": 0}).inputs
-    assert list(one.about_drained(["app2"])) == []
-    [sentence] = two.about_drained(["app2"])
-    assert "app 'chat' has no host that gets requests: app2 is drained on web1." in sentence
-    assert sentence.endswith("playbooks/undrain.yml -e nginx_proxy_undrain=app2")
+def test_a_site_that_has_no_other_host_is_still_answered():
+    files = published(app1={"tornadoes_weight": 0})
+    assert nginx_drain.heeded(files, {"app2"}) == files
+    assert nginx_drain.irreplaceable(["app2"], files) == {"app2": ["www.example.org"]}
+    assert nginx_drain.irreplaceable(["app2"], published()) == {"app2": []}
+    # A reboot goes on, where drain.yml refuses.
+    assert nginx_drain.needed("app2", files, [], {}.__contains__, False) != ""
+    assert nginx_drain.needed("app2", files, [], {}.__contains__, True) == ""
+    assert nginx_drain.needed("app2", published(), [], {}.__contains__, True) != ""
 
 
 def test_the_note_of_a_host_that_has_left_goes():
@@ -92,9 +95,11 @@ def test_only_a_host_of_the_app_can_be_meant():
 
 
 def test_whoever_forgot_a_drained_host_is_told():
-    done = {"drained": {"app2": "2026-11-27 12:00:00Z"}, "sends": True, "open": 3}
+    done = {"drained": {"app2": "2026-11-27 12:00:00Z"}, "sends": True, "open": 3, "kept": {"app2": []}}
     [forgotten] = said("", True, "web1", done)
-    assert forgotten.startswith("app2 is drained since 2026-11-27 12:00:00Z: web1 sends it no requests")
+    assert forgotten.startswith("app2 is drained since 2026-11-27 12:00:00Z: web1 sends it no requests until")
+    [kept] = said("", True, "web1", {**done, "kept": {"app2": ["b.example"]}})
+    assert "no requests but those for b.example until" in kept
     assert list(said("app2", True, "web1", done)) == [
         "web1 sends app2 no requests any more, and 3 connections to it are open."
     ]

@@ -1,0 +1,64 @@
+"""Whether a host is well: its system, what the roles have on it, what its apps run. Standard library only."""
+
+import glob
+import os
+
+from .host import look
+from .systemd import properties, run
+
+UNITS = ("nginx", "keepalived", "redis-server")  # of the roles, beside the apps' own
+TARGETS = "/etc/systemd/system/tornado-*.target"
+
+
+def apps():
+    """Names of the apps that the host has."""
+    names = [os.path.basename(path)[len("tornado-") : -len(".target")] for path in glob.glob(TARGETS)]
+    return sorted(names)
+
+
+def ask():
+    """What there is to see: the system's state, units that have failed, those of ours that run, the apps."""
+    _code, state = run("systemctl", "is-system-running")
+    _code, failed = run("systemctl", "list-units", "--state=failed", "--plain", "--no-legend")
+    active = [unit for unit in UNITS if properties(unit, "ActiveState").get("ActiveState") == "active"]
+    statuses = [look(name) for name in apps()]
+    return {
+        "system": state.strip(),
+        "failed_units": [line.split()[0] for line in failed.splitlines() if line.strip()],
+        "active": active,
+        "apps": [
+            {
+                "name": one["name"],
+                "python": one["python"],
+                "current": one["current"],
+                "ports": {port: [each["state"], each["release"]] for port, each in one["ports"].items()},
+                "workers": {key: each["state"] for key, each in one["workers"].items()},
+            }
+            for one in statuses
+        ],
+    }
+
+
+def troubles(found, before):
+    """Why the host is not well, a sentence each. before: how it was when it was well; empty for any."""
+    if found["system"] not in ("running", "degraded"):
+        yield f"its system is {found['system']}"
+    if before and (failed := sorted(set(found["failed_units"]) - set(before["failed_units"]))):
+        yield f"{', '.join(failed)} failed"
+    if before and (ended := [unit for unit in before["active"] if unit not in found["active"]]):
+        yield f"{', '.join(ended)} does not run"
+    were = {app["name"]: app for app in before.get("apps", [])}
+    for app in found["apps"]:
+        name, current = app["name"], app["current"]
+        for port, (state, release) in app["ports"].items():
+            if state != "serving":
+                yield f"{name} is {state} on port {port}"
+            elif release != current:
+                yield f"{name} runs release {release} on port {port}, and {current} is the current one"
+        for worker, state in app["workers"].items():
+            if state != "active":
+                yield f"{name}'s worker {worker} is {state}"
+        if name in were and were[name]["current"] != current:
+            yield f"{name} has release {current or 'none'}, and had {were[name]['current']}"
+    for name in sorted(set(were) - {app["name"] for app in found["apps"]}):
+        yield f"{name} is gone"
