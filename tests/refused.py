@@ -200,6 +200,11 @@ REFUSED = {
         "tornado_app_canary, tornado_app_canary_check: 0 and 'curl {host}' are invalid. Give whole seconds, 0"
         " for none, and a command that says yes within that time, or none.",
     ),
+    "fewer hosts than none": (
+        {"tornado_app_max_unreachable": -1},
+        "tornado_app_max_unreachable: -1 is no number of hosts. Give how many a run may go on"
+        " without, 0 for none.",
+    ),
     "no release kept": (
         {"tornado_app_keep_releases": 0},
         "tornado_app_keep_releases: 0 is too few. The current release is one of them.",

@@ -1,8 +1,10 @@
 """A release comes to both hosts or to none, whatever dies meanwhile. Visitors never notice."""
 
+import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -112,6 +114,25 @@ def phases(fleet):
     return [json.loads(host.check_output(command))["phase"] for _name, _variables, host in fleet]
 
 
+@contextlib.contextmanager
+def switched_off(fleet, eventually):
+    """The second host is off as long as this is open, and has booted afterwards; its name."""
+    name, _variables, host = fleet[1]
+    sudo = [] if os.getuid() == 0 else ["sudo"]
+
+    def booted():
+        # testinfra's word for a host that can't be reached
+        with contextlib.suppress(RuntimeError):
+            return host.run("systemctl is-system-running").stdout.strip() == "running"
+
+    subprocess.run([*sudo, "podman", "stop", name], check=True, capture_output=True)
+    try:
+        yield name
+    finally:
+        subprocess.run([*sudo, "podman", "start", name], check=True, capture_output=True)
+        assert eventually(booted, seconds=90)
+
+
 def test_a_candidate_that_dies_on_one_host_changes_nothing_on_any(fleet, playbook, source):
     before = releases(fleet)
     broken = source(hello=ON_TWO.format(what="raise SystemExit('not on this host')"))
@@ -212,3 +233,42 @@ def test_hosts_switch_one_after_the_other_once_the_check_says_yes(fleet, playboo
     assert code == 0
     one, two = releases(fleet)
     assert one == two != before[0]
+
+
+def test_the_others_go_on_without_a_host_that_is_off_if_that_may_be(fleet, playbook, source, eventually):
+    words, before, there = ("-e", source()), releases(fleet), "ls -t /srv/hello/releases"
+    on_disk = fleet[0][2].check_output(there)
+    with switched_off(fleet, eventually) as name:
+        for book in ("site.yml", "playbooks/deploy.yml"):
+            code, output = playbook(book, *words)
+            assert code == 4
+            refusal = (
+                f"tornado_app_max_unreachable: {name} can't be reached, and 0 of hello's hosts may be so."
+            )
+            assert refusal in " ".join(output.split())
+            assert re.findall(r"changed=(\d+)", output) == ["0", "0"]
+        assert releases(fleet[:1]) == before[:1]
+        assert fleet[0][2].check_output(there) == on_disk
+        code, output = playbook("site.yml", *words, "-e", "tornado_app_max_unreachable=1")
+        assert code == 4  # Ansible's for a host that it has not reached
+        said = f"Not reached in this run: hello is as it was on {name}. Run it again once that is mended."
+        assert output.count(said) == 1
+        [alone] = releases(fleet[:1])
+        assert alone != before[0]
+    assert releases(fleet[1:]) == before[1:]
+    code, _output = playbook("playbooks/deploy.yml", *words)
+    assert code == 0
+    assert releases(fleet) == [alone, alone]
+
+
+def test_one_goes_back_without_a_host_that_is_off_if_that_may_be(fleet, playbook, eventually):
+    before = releases(fleet)
+    with switched_off(fleet, eventually) as name:
+        code, output = playbook("playbooks/rollback.yml")
+        assert code == 4
+        assert f"tornado_app_max_unreachable: {name} can't be reached" in " ".join(output.split())
+        assert releases(fleet[:1]) == before[:1]
+        code, output = playbook("playbooks/rollback.yml", "-e", "tornado_app_max_unreachable=1")
+        assert code == 4
+        assert f"hello is as it was on {name}" in output
+        assert releases(fleet[:1]) != before[:1]

@@ -24,6 +24,7 @@ from ..plugin_utils.cluster import OPTIONS, Cluster
 from ..plugin_utils.command_line import COLLECTION, ROOT, own_playbooks
 from ..plugin_utils.controller import folders, located, looked, options, text_of
 from ..plugin_utils.names import Names, Unreadable, check, like, reason, strays, wanted
+from ..plugin_utils.unreachable import refusals as about_unreachable
 from ..plugin_utils.values import listed
 
 DEBIANS = ("12", "13")
@@ -270,6 +271,13 @@ class ActionModule(ActionBase):
             result["warnings"] = warnings
         return result
 
+    def runners(self, runs):
+        """The hosts of the play that have apps."""
+        everywhere = runs[0].given["ansible_play_hosts_all"]
+        if "roles" in self._task.args:
+            return [one for one in runs[0].group("tornado_app") if one in everywhere]
+        return everywhere if runs[0].role == "tornado_app" else []
+
     def about(self, runs, refusals, task_vars, roles):
         """Sentences about the values, and about what the host has for them.
 
@@ -277,7 +285,8 @@ class ActionModule(ActionBase):
         roles: gets what the host has for each role.
         """
         inputs = {run.role: run.inputs for run in runs if run.inputs}
-        found = [*runs[0].system(), *(sentence for one in inputs.values() for sentence in one.refusals())]
+        found = list(about_unreachable(runs[0], self.runners(runs)))
+        found += [*runs[0].system(), *(sentence for one in inputs.values() for sentence in one.refusals())]
         found += shared({role: one.listens() for role, one in inputs.items()}, runs[0].host)
         try:
             words = {"questions": {role: one.questions() for role, one in inputs.items()}}

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from ansible import constants, context
 
 from ..module_utils.transaction import verdict
+from .unreachable import unreachable
 
 PREPARED, SWITCHED = "__tornado_app_rolled", "__tornado_app_switched"  # what the tasks register
 CONFIRM_TIMEOUT = 45  # seconds from a host's switch to the word, where all hosts are asked at once
@@ -106,7 +107,9 @@ class Together:
     def __init__(self, app, release, variables):
         self.app, self.release, self.variables = app, release, variables
         self.host = variables["inventory_hostname"]
-        self.hosts = hosts_of(app, variables)
+        # Those that could not be reached at the start are not waited for: whether that may be was asked then.
+        missing = unreachable(variables)
+        self.hosts = [one for one in hosts_of(app, variables) if one not in missing]
 
     def lost(self):
         """Hosts that have failed, or can't be reached any more."""

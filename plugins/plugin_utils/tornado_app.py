@@ -130,6 +130,7 @@ class App:
     serial: str
     canary: int
     canary_check: str
+    max_unreachable: int
     keep_releases: int
 
     @classmethod
@@ -286,6 +287,11 @@ class App:
             yield (
                 f"tornado_app_canary, tornado_app_canary_check: {self.canary} and '{self.canary_check}' are invalid. "
                 "Give whole seconds, 0 for none, and a command that says yes within that time, or none."
+            )
+        if self.max_unreachable < 0:
+            yield (
+                f"tornado_app_max_unreachable: {self.max_unreachable} is no number of hosts. Give how many a run may go "
+                "on without, 0 for none."
             )
         if self.keep_releases < 1:
             yield (

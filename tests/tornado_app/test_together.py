@@ -16,6 +16,8 @@ WELL = {"app": "chat", "prepared": True, "addresses": [["192.0.2.1", 4711]]}
 def variables(left=("one", "two"), **hosts):
     """Variables of a task on the host "one"; hosts: what else each host has."""
     known = {name: {"tornado_app_name": "chat", **hosts.get(name, {})} for name in ("one", "two")}
+    for each in known.values():
+        each.setdefault("ansible_facts", {"hostname": "any"})
     names = {"ansible_play_hosts_all": ["one", "two"], "ansible_play_hosts": list(left)}
     names["ansible_play_batch"] = list(left)
     return {"inventory_hostname": "one", "hostvars": known, **names}
