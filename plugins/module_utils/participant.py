@@ -32,7 +32,7 @@ from .host import UNITS, look
 from .lockfile import holder, open_lock
 from .refusal import Refusal
 from .rollout import Rollout
-from .transaction import Act, Phase, Standing
+from .transaction import Act, Phase, Standing, digest_of
 
 LOOK_INTERVAL = 0.5  # seconds between two looks at clock and lock
 ASK_INTERVAL = 2.0  # seconds between two questions to the others
@@ -311,14 +311,18 @@ class Participant:
 
     # Its turns.
 
+    def word_of_others(self):
+        """The word, if one of the other hosts knows it; else ""."""
+        self.asked = time.monotonic()
+        with ThreadPoolExecutor(max(len(self.peers), 1)) as pool:
+            said = list(pool.map(ask, map(tuple, self.peers)))
+        return next((word for word in said if digest_of(word) == self.order["digest"]), "")
+
     def ask_others(self, now):
         """Ask each other host for the word; what there is to do, or None."""
         if not self.standing.asks or now - self.asked < ASK_INTERVAL:
             return None
-        self.asked = now
-        with ThreadPoolExecutor(max(len(self.peers), 1)) as pool:
-            acts = [self.standing.hear(word, now) for word in pool.map(ask, map(tuple, self.peers))]
-        return next(filter(None, acts), None)
+        return self.standing.hear(self.word_of_others(), now)
 
     def turn(self):
         """What is due by the clock, the lock, and the others."""
@@ -329,7 +333,7 @@ class Participant:
             if not self.hold_step(wait=False):
                 return  # something else changes it just now
         act = self.ask_others(time.monotonic())
-        act = act or self.standing.look(time.monotonic(), self.abandoned())
+        act = act or self.standing.look(time.monotonic(), self.abandoned(), self.word_of_others)
         if act:
             why = "The run has not said it" if self.standing.word else "No word of the run"
             print(f"{why}: {act}.", file=sys.stderr, flush=True)
@@ -349,7 +353,7 @@ class Participant:
         control.listen()
         self.hold_step(wait=True)
         if self.revived:
-            act = self.standing.revive(time.monotonic())
+            act = self.standing.revive(time.monotonic(), self.word_of_others)
             if act:
                 self.do(act)
                 self.write_down()

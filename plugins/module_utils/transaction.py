@@ -12,8 +12,9 @@ controller's yes, from whomever it comes, so that hosts can ask each other when 
     CONFIRMED  new     -               -                  -                -> ENDED           CONFIRMED, new
     ENDED      as it is
 
-SWITCHED and RETURNED ask the others for the word; CONFIRMED gives it to them. So a word that one of them
-has heard reaches all that can be reached while they ask; one that nobody has heard turns all back.
+SWITCHED and RETURNED ask the others for the word, and so does whoever is about to turn back; CONFIRMED gives
+it to them. So a word that one of them has heard reaches all that can be reached while they ask; one that
+nobody has heard turns all back.
 What this can't do, since nothing can: hosts that can reach neither the controller nor each other
 in that time, where some have heard the word, run different releases until the next run.
 """
@@ -95,20 +96,30 @@ class Standing:
             self.enter(Phase.ENDED, now)
         return {Phase.PREPARED: Act.CALL_OFF, Phase.SWITCHED: Act.TURN_BACK}.get(before)
 
-    def look(self, now, abandoned=False):
-        """Time passes. abandoned: the run has ended, so that there is nothing to wait for."""
+    def look(self, now, abandoned=False, ask=str):
+        """Time passes. abandoned: the run has ended, so that there is nothing to wait for.
+
+        ask: what the others say is the word, just now. That takes a while: who would turn back asks.
+        """
         before = self.phase
         given_up = abandoned and before in (Phase.PREPARED, Phase.SWITCHED)
         if before is Phase.ENDED or (now < self.until and not given_up):
             return None
         if before is Phase.SWITCHED:
+            if act := self.hear(ask(), now):
+                return act
             self.enter(Phase.RETURNED, now)
             return Act.TURN_BACK
         self.enter(Phase.ENDED, now)
         return Act.CALL_OFF if before is Phase.PREPARED else None
 
-    def revive(self, now):
-        """Its process, or its host, has died and is there again: what runs has to follow the phase."""
+    def revive(self, now, ask=str):
+        """Its process, or its host, has died and is there again: what runs has to follow the phase.
+
+        ask: as in look().
+        """
+        if self.asks:
+            self.hear(ask(), now)
         if self.phase is Phase.SWITCHED:
             self.phase = Phase.RETURNED
         elif self.phase is Phase.PREPARED:

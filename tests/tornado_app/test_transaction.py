@@ -44,13 +44,13 @@ class Host:
         ended = self.standing.phase is Phase.ENDED
         self.disk = None if ended else (self.standing.phase, self.standing.word)
 
-    def boot(self, now):
-        """Be there again, with what the disk knows."""
+    def boot(self, now, ask):
+        """Be there again, with what the disk knows, and ask the others."""
         self.alive = True
         phase, word = self.disk or (Phase.PREPARED, "")
         self.standing = Standing(digest_of(WORD), PATIENCE, now, phase, word)
         self.doomed = False
-        self.do(self.standing.revive(now))
+        self.do(self.standing.revive(now, ask))
 
 
 class Release(RuleBasedStateMachine):
@@ -121,11 +121,18 @@ class Release(RuleBasedStateMachine):
         self.all[number].doomed = doomed
         self.all[number].alive &= doomed
 
-    @rule(number=hosts)
-    def a_host_boots(self, number):
-        """And goes by its disk."""
-        if not self.all[number].alive:
-            self.all[number].boot(self.now)
+    def heard(self, number, reached):
+        """What a host hears when it asks those of the others that it reaches."""
+        others = [self.all[other].standing for other in reached if other != number and self.all[other].alive]
+        return max((one.word for one in others if one.phase is not Phase.ENDED), default="")
+
+    @rule(number=hosts, reached=st.sets(hosts))
+    def a_host_boots(self, number, reached):
+        """And goes by its disk, and by the others that it reaches."""
+        host = self.all[number]
+        if not host.alive:
+            host.boot(self.now, lambda: self.heard(number, reached))
+            assert host.standing.phase is not Phase.RETURNED or not self.heard(number, reached)
 
     @rule(number=hosts, other=hosts)
     def a_host_asks_another(self, number, other):
@@ -134,15 +141,18 @@ class Release(RuleBasedStateMachine):
         if host.alive and asked.alive and host.standing.asks and asked.standing.phase is not Phase.ENDED:
             host.do(host.standing.hear(asked.standing.word, self.now))
 
-    @rule(seconds=st.sampled_from([1, 20, 50]), knows=st.sets(hosts))
-    def time_passes(self, seconds, knows):
-        """Some hosts notice that the run has ended, others don't."""
+    @rule(seconds=st.sampled_from([1, 20, 50]), knows=st.sets(hosts), reached=st.sets(hosts))
+    def time_passes(self, seconds, knows, reached):
+        """Some notice that the run has ended, some can be asked. None turns back that hears the word."""
         if self.now > 400:
             return  # longer than hosts ask, and only the next run helps
         self.now += seconds
         for number, host in enumerate(self.all):
             if host.alive:
-                host.do(host.standing.look(self.now, abandoned=number in knows and not self.controller))
+                words, over = self.heard(number, reached), number in knows and not self.controller
+                act = host.standing.look(self.now, abandoned=over, ask=lambda words=words: words)
+                assert act is not Act.TURN_BACK or not words
+                host.do(act)
 
     @invariant()
     def what_a_host_serves_follows_from_its_phase(self):
@@ -164,7 +174,7 @@ class Release(RuleBasedStateMachine):
         for host in self.all:
             host.doomed = False
             if not host.alive:
-                host.boot(self.now)
+                host.boot(self.now, str)
         for _second in range(60):
             self.now += 1
             for number in range(3):
@@ -210,6 +220,19 @@ def test_a_host_that_hears_nothing_turns_back_within_a_minute():
 def test_a_host_that_dies_on_its_way_to_what_the_others_run_goes_there_again():
     standing = Standing(digest_of(WORD), PATIENCE, now=0, phase=Phase.CONFIRMED, word=WORD)
     assert standing.revive(now=1) is Act.FORWARD
+
+
+def test_a_host_asks_the_others_before_it_turns_back():
+    standing = Standing(digest_of(WORD), PATIENCE, now=0)
+    standing.switch(now=0)
+    assert standing.look(now=1, abandoned=True, ask=lambda: WORD) is Act.KEEP
+    assert standing.word == WORD
+
+
+def test_a_host_that_was_off_when_the_word_was_said_does_not_go_back_and_forth():
+    standing = Standing(digest_of(WORD), PATIENCE, now=0, phase=Phase.SWITCHED)
+    assert standing.revive(now=1, ask=lambda: WORD) is Act.FORWARD
+    assert standing.phase is Phase.CONFIRMED
 
 
 def test_a_host_whose_run_has_ended_does_not_wait():
