@@ -108,6 +108,12 @@ def killed_once_switched(scenario, fleet, folder, *words):
     return hashlib.sha256(f"{secret.read_text()} hello deployed".encode()).hexdigest()[:32]
 
 
+def asked(fleet):
+    """The addresses at which each host asks the others."""
+    known = [host.check_output("cat /srv/hello/transaction/phase.json") for _name, _variables, host in fleet]
+    return [[address for address, _port in json.loads(one)["peers"]] for one in known]
+
+
 def phases(fleet):
     """How far each host says that it is."""
     command = 'cat /srv/hello/transaction/phase.json 2>/dev/null || echo \'{"phase": ""}\''
@@ -187,6 +193,8 @@ def test_a_host_that_has_not_heard_the_word_learns_it_from_the_other(
     with Visitors(fleet) as visitors:
         word = killed_once_switched(scenario, fleet, tmp_path / "two", "-e", source())
         assert eventually(lambda: phases(fleet) == ["returned", "returned"], seconds=60)
+        one, two = (variables["tornadoes_private_address"] for _name, variables, _host in fleet)
+        assert asked(fleet) == [[two], [one]]
         # What the run would have said, had it not died: it comes to one of the two.
         fleet[0][2].check_output(f'python3 -c "{TELL.format(word=word)}"')
         assert eventually(lambda: phases(fleet) == ["confirmed", "confirmed"], seconds=60)

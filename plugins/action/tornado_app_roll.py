@@ -15,6 +15,7 @@ from ansible.plugins.action import ActionBase
 from ..module_utils.text import printable
 from ..module_utils.transaction import digest_of
 from ..plugin_utils.apply import apply
+from ..plugin_utils.cluster import ADDRESS, private
 from ..plugin_utils.command import split
 from ..plugin_utils.together import (
     CONFIRM_TIMEOUT,
@@ -88,7 +89,12 @@ class ActionModule(ActionBase):
         hosts = self.hosts.hosts
         batches = len(batches_of(hosts, self.serial, self.canary))
         words = patience(len(hosts), batches, self.canary)
-        return self.call("prepare", digest=digest_of(self.word()), patience=words)
+        return self.call("prepare", digest=digest_of(self.word()), patience=words, address=self.address())
+
+    def address(self):
+        """The private address that the inventory gives the host; "" where it gives none."""
+        given = self._templar.template(self.task_vars.get(ADDRESS, ""))
+        return given if private(given) else ""
 
     def switch(self):
         """Switch this host, if all have proven the release. What it does not do, conclude() tells."""

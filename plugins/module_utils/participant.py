@@ -10,8 +10,8 @@ is in /srv/<app>/transaction, its program too.
                            program.zip   this file, and what it imports
                            control       a socket where the module tells it what to do
 
-Other hosts ask on a TCP port of any number; the answer is the word, or nothing. It is a secret only
-until it is said, so that nobody has to prove who asks.
+Other hosts ask on a TCP port of any number, at the private address where the inventory has one; the answer is
+the word, or nothing. It is a secret only until it is said, so that nobody has to prove who asks.
 """
 
 import contextlib
@@ -38,7 +38,8 @@ LOOK_INTERVAL = 0.5  # seconds between two looks at clock and lock
 ASK_INTERVAL = 2.0  # seconds between two questions to the others
 ASK_TIMEOUT = 1.0  # seconds for an answer of one of them
 START_TIMEOUT = 30  # seconds until the service hears
-LISTEN = 600  # seconds in which a host that has switched or turned back hears the others
+# Options of linux/in.h and linux/in6.h that Python has no names for.
+IP_FREEBIND, IPV6_FREEBIND = (socket.IPPROTO_IP, 15), (socket.IPPROTO_IPV6, 78)
 UNIT = """\
 # Managed by Ansible (role tornado_app); gone as soon as the release is settled.
 [Unit]
@@ -142,6 +143,19 @@ def ask(address):
     return ""
 
 
+def listening(address, port):
+    """A socket on which other hosts ask: of one address, which may come later than this, or of all ("")."""
+    six = ":" in address or (not address and socket.has_dualstack_ipv6())
+    found = socket.socket(socket.AF_INET6 if six else socket.AF_INET)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if six:
+        found.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, bool(address))
+    found.setsockopt(*(IPV6_FREEBIND if six else IP_FREEBIND), 1)
+    found.bind((address, port))
+    found.listen()
+    return found
+
+
 def own_addresses():
     """What other hosts may reach this one by: where it would send to them from."""
     found = []
@@ -158,7 +172,8 @@ def own_addresses():
 class Participant:
     """What one host does in a release.
 
-    order.json has: params and before of the Rollout, digest, patience, and the token of the run's lock.
+    order.json has: params and before of the Rollout, digest, patience, the host's private address or "", and
+    the token of the run's lock.
     """
 
     def __init__(self, app):
@@ -180,10 +195,7 @@ class Participant:
             self.standing.phase, self.standing.word = Phase(known["phase"]), known["word"]
             # Workers and timers of the release may run.
             self.rollout.jobs.begun = True
-        address, more = ("", {})
-        if socket.has_dualstack_ipv6():
-            address, more = "::", {"family": socket.AF_INET6, "dualstack_ipv6": True}
-        self.listener = socket.create_server((address, known.get("port", 0)), **more)
+        self.listener = listening(self.order["address"], known.get("port", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=answer, args=(self.listener, self), daemon=True).start()
 
@@ -262,7 +274,8 @@ class Participant:
             return self.refused(problem)
         self.proven = True
         self.standing.enter(Phase.PREPARED, time.monotonic())
-        return {"addresses": [[address, self.port] for address in own_addresses()]}
+        addresses = [self.order["address"]] if self.order["address"] else own_addresses()
+        return {"addresses": [[address, self.port] for address in addresses]}
 
     def do_switch(self, message):
         """Let it take over."""

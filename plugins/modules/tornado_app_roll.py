@@ -46,6 +46,7 @@ options:
     description: Which step of a release over several hosts; V(whole) is all of them for one host.
   digest: {type: str, default: "", description: "To prepare, digest of the word that confirms the release."}
   patience: {type: dict, default: {}, description: "To prepare, seconds by phase until the host acts alone."}
+  address: {type: str, default: "", description: "To prepare, the private address at which other hosts ask."}
   peers:
     type: list
     elements: list

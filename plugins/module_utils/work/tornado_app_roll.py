@@ -30,6 +30,7 @@ SPEC = {
     "phase": {"type": "str", "choices": PHASES, "default": "whole"},
     "digest": TEXT,
     "patience": {"type": "dict", "default": {}},
+    "address": TEXT,
     "peers": {"type": "list", "elements": "list", "default": []},
     "word": {"type": "str", "default": "", "no_log": True},
     "reason": TEXT,
@@ -73,7 +74,7 @@ def together(module, before):
             return roll(module, before)
         held = json.loads(holder(f"/run/tornado-{name}.lock") or '{"token": ""}')
         order = {"params": {key: params[key] for key in OF_A_ROLLOUT}, "before": before}
-        order |= {key: params[key] for key in ("digest", "patience")}
+        order |= {key: params[key] for key in ("digest", "patience", "address")}
         participant.begin(name, {**order, "token": held["token"]})
         return {**participant.tell(name, do="prepare"), "prepared": True, "lines": []}
     except Refusal as problem:
