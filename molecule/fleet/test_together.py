@@ -280,3 +280,21 @@ def test_one_goes_back_without_a_host_that_is_off_if_that_may_be(fleet, playbook
         assert code == 4
         assert f"hello is as it was on {name}" in output
         assert releases(fleet[:1]) != before[:1]
+
+
+def test_no_host_goes_further_back_than_the_others(fleet, playbook, source):
+    _one, before = releases(fleet)
+    [common], name = before, fleet[0][0]
+    code, _output = playbook("playbooks/deploy.yml", "-l", name, "-e", source())
+    assert code == 0
+    [alone] = releases(fleet)[0]
+    code, _output = playbook("playbooks/deploy.yml", "-e", source())
+    assert code == 0
+    now = releases(fleet)
+    code, output = playbook("playbooks/rollback.yml")
+    assert code == 2
+    assert f"is not of one source: {alone} on {name}, {common} on {fleet[1][0]}." in " ".join(output.split())
+    assert releases(fleet) == now
+    code, _output = playbook("playbooks/rollback.yml", "-e", f"tornado_app_release={common}")
+    assert code == 0
+    assert releases(fleet) == [{common}, {common}]

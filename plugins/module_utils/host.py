@@ -245,7 +245,7 @@ def workers_and_timers(name, units):
 
 
 def history(home):
-    """The lines of releases.jsonl, oldest first: event, release, at, who, source, reason."""
+    """The lines of releases.jsonl, oldest first: event, release, at, who, source, code, reason."""
     path = f"{home}/releases.jsonl"
     if not os.path.exists(path):
         return []

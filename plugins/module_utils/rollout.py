@@ -62,7 +62,7 @@ def refused(name, release, before, why, log=(), left_out=()):
 class Rollout:
     """The way of an app on this host to a release, in steps.
 
-    params: name, release, ports, static, event, source, who and left_out, as the module tornado_app_roll has
+    params: name, release, ports, static, event, source, code, who and left_out, as tornado_app_roll has
     them. before: what the host had, see host.look(). Refusal: it can't even be compared.
     """
 
@@ -95,7 +95,7 @@ class Rollout:
 
     def origin(self):
         """Where the release comes from, for the history."""
-        return {"source": self.params["source"], "who": self.params["who"]}
+        return {one: self.params[one] for one in ("source", "code", "who")}
 
     def open(self):
         """Be ready for the steps. OSError: the release is not there."""

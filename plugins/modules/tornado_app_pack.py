@@ -57,6 +57,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 id: {type: str, returned: success, description: "12 hexadecimal digits, derived from the content."}
+app: {type: str, returned: success, description: "The app's name."}
+code: {type: str, returned: success, description: "12 hexadecimal digits for the source alone."}
+asked: {type: str, returned: success, description: "12 hexadecimal digits for what decides on the source."}
 venv: {type: str, returned: success, description: "12 hexadecimal digits for requirements and interpreter."}
 origin: {type: str, returned: success, description: "The source without passwords, with its git commit."}
 editable: {type: bool, returned: success, description: "Whether the environment needs the source for good."}

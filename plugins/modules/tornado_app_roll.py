@@ -36,6 +36,7 @@ options:
   static: {type: str, default: static, description: "Folder of static files inside a release."}
   event: {type: str, choices: [deployed, rolled back], default: deployed, description: "For the history."}
   source: {type: str, default: "", description: "Where the release comes from, for the history."}
+  code: {type: str, default: "", description: "Digest of that source's content, for the history."}
   who: {type: str, default: "", description: "Who asked for it, for the history."}
   left_out: {type: list, elements: str, default: [], description: "Paths in the source that are not in it."}
   keep: {type: int, default: 0, description: "How many releases stay; 0 is all of them."}

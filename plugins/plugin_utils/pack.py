@@ -98,7 +98,11 @@ def pack(params, scratch):
         raise Refusal(
             f"tornado_app_source: {origin} can't be read ({problem}). Try again when nothing writes to it."
         ) from problem
+    asked = [params[one] for one in ("source", "version", "include", "static", "requirements")]
     return {
+        "app": params["group"].removeprefix("tornado-"),
+        "code": code[:12],
+        "asked": digest(json.dumps([*asked, settings.get("shared"), commands])),
         "id": digest(code, venv, *release.own, params["seal"]),
         "venv": venv,
         "origin": origin,

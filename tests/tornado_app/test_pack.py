@@ -97,6 +97,16 @@ def test_another_interpreter_makes_another_environment(pack):
     assert pack(python="/usr/bin/python3 3.11")["venv"] != pack()["venv"]
 
 
+def test_the_source_is_known_apart_from_what_is_a_hosts_own(pack, source):
+    one, two = pack(), pack({"arguments": ["--debug"]}, python="/usr/bin/python3 3.11")
+    assert one["id"] != two["id"]
+    assert [one[key] for key in ("app", "code", "asked")] == [two[key] for key in ("app", "code", "asked")]
+    (source / "server.py").write_text("print('just saved')")
+    assert pack()["asked"] == one["asked"]
+    assert pack()["code"] != one["code"]
+    assert pack(static="public")["asked"] != one["asked"]
+
+
 def test_changed_code_keeps_the_environment_unless_it_is_installed_into_it(pack, source):
     before = pack()
     (source / "server.py").write_text("print('hi')\n")

@@ -24,6 +24,7 @@ SPEC = {
     "static": {"type": "str", "default": "static"},
     "event": {"type": "str", "choices": ["deployed", "rolled back"], "default": "deployed"},
     "source": TEXT,
+    "code": TEXT,
     "who": TEXT,
     "left_out": {"type": "list", "elements": "str", "default": []},
     "keep": {"type": "int", "default": 0},
@@ -36,7 +37,7 @@ SPEC = {
     "reason": TEXT,
 }
 
-OF_A_ROLLOUT = ("name", "release", "ports", "static", "event", "source", "who", "left_out")
+OF_A_ROLLOUT = ("name", "release", "ports", "static", "event", "source", "code", "who", "left_out")
 
 
 def roll(module, before):
