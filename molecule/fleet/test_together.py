@@ -264,9 +264,13 @@ def test_the_others_go_on_without_a_host_that_is_off_if_that_may_be(fleet, playb
         [alone] = releases(fleet[:1])
         assert alone != before[0]
     assert releases(fleet[1:]) == before[1:]
+    code, output = playbook("playbooks/check.yml")
+    assert code == 2
+    assert f"has not come to {name}: it runs" in " ".join(output.split())
     code, _output = playbook("playbooks/deploy.yml", *words)
     assert code == 0
     assert releases(fleet) == [alone, alone]
+    assert playbook("playbooks/check.yml")[0] == 0
 
 
 def test_one_goes_back_without_a_host_that_is_off_if_that_may_be(fleet, playbook, eventually):

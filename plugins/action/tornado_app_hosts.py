@@ -11,6 +11,13 @@ from .inputs import Run
 TEXT = {"type": "str", "default": ""}
 
 
+def source_of(run, app):
+    """What decides which source an app has on a host."""
+    entry = next((one for one in run.decent("tornado_app_apps") if one["name"] == app), {})
+    names = ("tornado_app_source", "tornado_app_version")
+    return [run.decent(one, __tornado_app_entry=entry) for one in names]
+
+
 class ActionModule(ActionBase):
     """See plugins/modules/tornado_app_hosts.py for what it takes. It asks no host."""
 
@@ -18,8 +25,16 @@ class ActionModule(ActionBase):
         """Ansible calls this, in a process of its own for each task."""
         result = {**super().run(tmp, task_vars), "changed": False}
         _validated, words = self.validate_argument_spec(
-            {"name": TEXT, "max_unreachable": {"type": "int", "default": 0}, "event": TEXT, "release": TEXT}
+            {
+                "name": TEXT,
+                "max_unreachable": {"type": "int", "default": 0},
+                "event": TEXT,
+                "release": TEXT,
+                "running": {"type": "str"},
+            }
         )
+        if words["running"]:
+            return {**result, "troubles": list(self.troubles(words["running"], task_vars))}
         if not words["name"]:
             return {**result, "warnings": list(self.report(task_vars))}
         for sentence in self.refusals(words, task_vars):
@@ -40,6 +55,21 @@ class ActionModule(ActionBase):
         }
         if found := same_source.apart(releases):
             yield same_source.refusal(app, words["event"], found)
+
+    def troubles(self, name, task_vars):
+        """A sentence for each app of which this host has missed what others run. name: of their statuses."""
+        host, known = task_vars["inventory_hostname"], task_vars["hostvars"]
+        run = Run(ROOT / "roles/tornado_app", self._loader, task_vars)
+        there = {}
+        for one in task_vars["ansible_play_hosts"]:
+            for status in (known[one].get(name) or {}).get("results", []):
+                there.setdefault(status["name"], {})[one] = status
+        for app, statuses in there.items():
+            if host in statuses:
+                asked = {one: source_of(run.on(one, "tornado_app"), app) for one in statuses}
+                alike = [one for one in statuses if asked[one] == asked[host]]
+                found = {one: same_source.running(statuses[one]) for one in alike}
+                yield from filter(None, [same_source.behind(app, host, found)])
 
     def report(self, task_vars):
         """The sentence, from one of the hosts."""

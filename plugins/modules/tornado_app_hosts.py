@@ -10,6 +10,7 @@ description:
     app could not be reached than may be so; one that has failed, or was lost after it had answered, is
     none of them.
   - Fails as well where hosts that were asked for the same would run different sources.
+  - With O(running), says which apps have missed on this host what others have come to, in RV(troubles).
   - Without options, warns of the hosts that the run went on without, once.
 author: The Tornadoes authors (!UNKNOWN)
 options:
@@ -17,6 +18,9 @@ options:
   max_unreachable: {type: int, default: 0, description: "How many of its hosts may be missing."}
   event: {type: str, default: "", description: "As for M(tornadoes.tornadoes.tornado_app_roll)."}
   release: {type: str, default: "", description: "To roll back, the id that was asked for, if any."}
+  running:
+    type: str
+    description: The name by which M(tornadoes.tornadoes.tornado_app_status), in a loop, is registered.
 """
 
 EXAMPLES = r"""
@@ -28,4 +32,12 @@ EXAMPLES = r"""
 
 - name: Tell of hosts that were left as they are
   tornadoes.tornadoes.tornado_app_hosts:
+"""
+
+RETURN = r"""
+troubles:
+  type: list
+  elements: str
+  returned: with O(running)
+  description: A sentence for each such app.
 """

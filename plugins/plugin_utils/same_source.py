@@ -19,6 +19,29 @@ def to_go_back_to(variables, release):
     return {"id": target, "asked": "", "code": next(filter(None, reversed(codes)), "")}
 
 
+def running(status):
+    """The same of what a host runs, and since when, by what it says of an app."""
+    lines = [one for one in status["history"] if one["release"] == status["current"]]
+    taken = [one["at"] for one in lines if one["event"] != "refused"]
+    codes = [one["code"] for one in lines if one.get("code")]
+    return {"id": status["current"], "code": codes[-1] if codes else "", "at": taken[-1] if taken else ""}
+
+
+def behind(app, host, there):
+    """A sentence where a host does not run what the others have come to since; "" where it does.
+
+    there: host to what it runs, as running() has it, of those that are to run the same.
+    """
+    mine, newest = there[host], max(there.values(), key=lambda one: one["at"])
+    if not mine["code"] or not newest["code"] or mine["code"] == newest["code"]:
+        return ""
+    others = [name for name, one in there.items() if one["code"] == newest["code"]]
+    return (
+        f"{app}: {newest['id']}, which {' and '.join(others)} came to at {newest['at']}, has not come to {host}: it runs"
+        f" {mine['id']}, of another source. Deploy it there as well."
+    )
+
+
 def apart(releases):
     """The hosts that were asked for the same and have got something else, by id: some lists, or none.
 

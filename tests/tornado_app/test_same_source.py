@@ -3,7 +3,9 @@
 import pytest
 from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils.same_source import (
     apart,
+    behind,
     refusal,
+    running,
     to_deploy,
     to_go_back_to,
 )
@@ -59,3 +61,28 @@ def test_releases_from_before_this_was_written_down_go_back():
 def test_what_is_packed_for_another_app_says_nothing():
     assert to_deploy({"__tornado_app_release": packed("aa", "1")}, "wiki") == {}
     assert to_deploy({}, "chat") == {}
+
+
+def there(release, code, at):
+    """What a host runs."""
+    lines = [{"release": release, "event": "deployed", "at": at, "code": code}]
+    lines.append({"release": "later", "event": "refused", "at": "2026-05-05T00:00:00Z", "code": "9"})
+    return running({"current": release, "history": lines})
+
+
+def test_a_host_that_has_missed_a_release_is_told_of_and_no_other_is():
+    hosts = {
+        "one": there("aa", "1", "2026-03-01T00:00:00Z"),
+        "two": there("bb", "2", "2026-04-01T00:00:00Z"),
+        "three": there("cc", "2", "2026-04-01T00:00:01Z"),
+    }
+    assert behind("chat", "one", hosts) == (
+        "chat: cc, which two and three came to at 2026-04-01T00:00:01Z, has not come to one: it runs aa, of"
+        " another source. Deploy it there as well."
+    )
+    assert behind("chat", "two", hosts) == behind("chat", "three", hosts) == ""
+
+
+def test_a_host_that_never_had_the_app_or_has_not_written_down_its_source_is_left_alone():
+    hosts = {"one": running({"current": "", "history": []}), "two": there("bb", "2", "2026-04-01T00:00:00Z")}
+    assert behind("chat", "one", hosts) == behind("chat", "two", hosts) == ""
