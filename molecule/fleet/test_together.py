@@ -83,8 +83,9 @@ def history(fleet):
     return [(line["event"], line["release"]) for line in map(json.loads, lines)]
 
 
-def killed_once_switched(scenario, fleet, folder, *words):
-    """Kill a deploy when both hosts have begun to switch; the word that it would have said."""
+@contextlib.contextmanager
+def stopped_once_switched(scenario, fleet, folder, *words):
+    """A deploy that stands still when both hosts have begun to switch, and is killed then; its word."""
     inventories = [
         f"--inventory={one}" for one in (scenario / "hosts.yml", ROOT / "molecule/shared/inventory")
     ]
@@ -101,11 +102,17 @@ def killed_once_switched(scenario, fleet, folder, *words):
             host.check_output(f"timeout 180 sh -c 'until grep -qs switched {known}; do sleep 0.05; done'")
             # Its tasks that are under way go on, but none begins: the word is not said.
             run.send_signal(signal.SIGSTOP)
+        [secret] = folder.glob("*/word")
+        yield hashlib.sha256(f"{secret.read_text()} hello deployed".encode()).hexdigest()[:32]
     finally:
         run.send_signal(signal.SIGKILL)
         run.wait()
-    [secret] = folder.glob("*/word")
-    return hashlib.sha256(f"{secret.read_text()} hello deployed".encode()).hexdigest()[:32]
+
+
+def killed_once_switched(*words):
+    """Kill a deploy when both hosts have begun to switch; the word that it would have said."""
+    with stopped_once_switched(*words) as word:
+        return word
 
 
 def asked(fleet):
@@ -121,7 +128,7 @@ def phases(fleet):
 
 
 @contextlib.contextmanager
-def switched_off(fleet, eventually):
+def switched_off(fleet, eventually, how="stop"):
     """The second host is off as long as this is open, and has booted afterwards; its name."""
     name, _variables, host = fleet[1]
     sudo = [] if os.getuid() == 0 else ["sudo"]
@@ -131,7 +138,7 @@ def switched_off(fleet, eventually):
         with contextlib.suppress(RuntimeError):
             return host.run("systemctl is-system-running").stdout.strip() == "running"
 
-    subprocess.run([*sudo, "podman", "stop", name], check=True, capture_output=True)
+    subprocess.run([*sudo, "podman", how, name], check=True, capture_output=True)
     try:
         yield name
     finally:
@@ -202,6 +209,20 @@ def test_a_host_that_has_not_heard_the_word_learns_it_from_the_other(
     assert one == two != before[0]
     assert history(fleet) == [("deployed", *one)] * 2
     assert visitors.lost == []
+
+
+def test_a_host_that_is_off_while_the_word_is_said_never_turns_back(
+    fleet, scenario, source, tmp_path, eventually
+):
+    before, two = releases(fleet), fleet[1][2]
+    with stopped_once_switched(scenario, fleet, tmp_path / "four", "-e", source()) as word:
+        with switched_off(fleet, eventually, "kill"):
+            fleet[0][2].check_output(f'python3 -c "{TELL.format(word=word)}"')
+        assert eventually(lambda: phases(fleet) == ["confirmed", "confirmed"], seconds=60)
+    assert releases(fleet)[0] == releases(fleet)[1] != before[0]
+    said = two.check_output("journalctl --boot --output=cat --unit=tornadoes-transaction-hello")
+    assert "There again after a death: forward." in said
+    assert "turn back" not in said
 
 
 def test_a_host_whose_own_part_of_it_dies_turns_back_too(fleet, scenario, source, tmp_path, eventually):

@@ -47,13 +47,14 @@ class ActionModule(ActionBase):
         missing = [one for one in hosts_of(app, task_vars) if one in unreachable(task_vars)]
         if len(missing) > words["max_unreachable"]:
             yield refusal(app, missing, words["max_unreachable"])
-        releases = {
-            host: same_source.to_deploy(known[host], app)
-            if words["event"] == "deployed"
-            else same_source.to_go_back_to(known[host], words["release"])
-            for host in Together(app, "", task_vars).hosts
-        }
-        if found := same_source.apart(releases):
+        hosts = Together(app, "", task_vars)
+        if said := hosts.about_lost("a release was not begun"):
+            yield said
+        if words["event"] == "deployed":
+            releases = {one: same_source.to_deploy(known[one], app) for one in hosts.hosts}
+        else:
+            releases = {one: same_source.to_go_back_to(known[one], words["release"]) for one in hosts.hosts}
+        if words["event"] and (found := same_source.apart(releases)):
             yield same_source.refusal(app, words["event"], found)
 
     def troubles(self, name, task_vars):

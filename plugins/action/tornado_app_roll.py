@@ -79,13 +79,8 @@ class ActionModule(ActionBase):
 
     def prepare(self):
         """Prove the release here."""
-        if lost := self.hosts.lost():
-            text = (
-                f"{self.words['name']}: release {self.words['release']} was not tried on this host, since all"
-                f" get it or none. These have failed, or can't be reached: {', '.join(lost)}. To leave them"
-                f" out: --limit '!{lost[0]}'."
-            )
-            return {"failed": True, "msg": text}
+        if said := self.hosts.about_lost(f"release {self.words['release']} was not tried"):
+            return {"failed": True, "msg": said}
         hosts = self.hosts.hosts
         batches = len(batches_of(hosts, self.serial, self.canary))
         words = patience(len(hosts), batches, self.canary)

@@ -368,6 +368,7 @@ class Participant:
         if self.revived:
             act = self.standing.revive(time.monotonic(), self.word_of_others)
             if act:
+                print(f"There again after a death: {act}.", file=sys.stderr, flush=True)
                 self.do(act)
                 self.write_down()
         while self.standing.phase is not Phase.ENDED:

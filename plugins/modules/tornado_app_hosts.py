@@ -7,9 +7,8 @@ module: tornado_app_hosts
 short_description: Whether the hosts of an app can take a release together
 description:
   - Runs on the controller, by what the run knows of its hosts. Fails on all of them if more hosts of the
-    app could not be reached than may be so; one that has failed, or was lost after it had answered, is
-    none of them.
-  - Fails as well where hosts that were asked for the same would run different sources.
+    app could not be reached than may be so, or if one has failed, or was lost after it had answered.
+  - With O(event), fails as well where hosts that were asked for the same would run different sources.
   - With O(running), says which apps have missed on this host what others have come to, in RV(troubles).
   - Without options, warns of the hosts that the run went on without, once.
 author: The Tornadoes authors (!UNKNOWN)

@@ -8,6 +8,7 @@ import time
 from urllib.parse import quote
 
 from ansible import constants, context
+from ansible.errors import AnsibleError
 
 from ..module_utils.transaction import verdict
 from .unreachable import unreachable
@@ -25,13 +26,21 @@ def apps_of(variables):
     return [one.get("name", default) for one in listed if one.get("state", state) == "present"]
 
 
+def has(app, variables):
+    """Whether a host has the app. One that can't be reached may have it by facts that it has not given."""
+    try:
+        return app in apps_of(variables)
+    except AnsibleError:
+        return True
+
+
 def hosts_of(app, variables):
     """The hosts of the play that have the app, whatever has become of them since."""
     own, known = variables["inventory_hostname"], variables["hostvars"]
     every, batch = variables["ansible_play_hosts_all"], variables["ansible_play_batch"]
     if set(variables["ansible_play_hosts"]) - set(batch):
         every = batch  # a play with "serial": what is not in the batch comes before it, or after it
-    return [one for one in every if one == own or app in apps_of(known[one])]
+    return [one for one in every if one == own or has(app, known[one])]
 
 
 def patience(hosts, batches=1, canary=0):
@@ -114,6 +123,16 @@ class Together:
     def lost(self):
         """Hosts that have failed, or can't be reached any more."""
         return [one for one in self.hosts if one not in self.variables["ansible_play_hosts"]]
+
+    def about_lost(self, what):
+        """A sentence on these, and what of this app has not been done for them; "" where all are there."""
+        lost = self.lost()
+        if not lost:
+            return ""
+        return (
+            f"{self.app}: {what} on this host, since all get it or none. These have failed, or can't be reached:"
+            f" {', '.join(lost)}. To leave them out: --limit '!{lost[0]}'."
+        )
 
     def found(self, host, name):
         """What a host's task has registered for this app; {} where it did not come so far."""

@@ -113,6 +113,14 @@ def test_a_proxy_passes_over_hosts_that_fail_and_asks_them_once_more_when_all_ha
     ]
 
 
+def test_a_host_that_is_off_keeps_its_place_or_is_asked_for():
+    off = {"ansible_facts": {}, "tornadoes_private_address": "10.0.0.2"}
+    assert said(there("web1", app2=off)) == []
+    assert servers(there("web1", app2=off)) == servers(there("web1"))
+    [sentence] = said(there("web1", app2={"ansible_facts": {}}))
+    assert sentence.startswith("tornadoes_private_address: app2 was not looked at in this run.")
+
+
 def test_a_connection_to_another_host_is_not_kept():
     files = files_of(there("web1"))
     assert "keepalive" not in block(files["sites/www.example.org.conf"], "upstream tornadoes_www.example.org")
