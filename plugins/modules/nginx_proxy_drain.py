@@ -79,7 +79,7 @@ from ..module_utils.listeners import connections
 from ..module_utils.nginx_drain import heeded, irreplaceable, needed, noted, notes, upstreams
 from ..module_utils.nginx_release import MARK, filled, leftovers, linked, name_of, stored
 from ..module_utils.nginx_service import Refused, unit
-from ..module_utils.nginx_swap import swap
+from ..module_utils.nginx_swap import reload_needed, swap
 
 CONNECT_TIMEOUT = 2  # seconds
 USER = "www-data"  # Debian's, of the workers
@@ -98,6 +98,11 @@ def answers(address):
     except OSError:
         return False
     return True
+
+
+def pending(files, drained):
+    """Whether nginx has yet to heed who is drained; a run that was killed may have left it unread."""
+    return heeded(files, drained) != files or bool(reload_needed([]))
 
 
 def put_in_place(files):
@@ -119,8 +124,8 @@ def change(host, drained, files):
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M:%SZ\n")
     keep(path, (was or now) if drained else "")
     try:
-        if (wanted := heeded(files, notes())) != files:
-            put_in_place(wanted)
+        if pending(files, notes()):
+            put_in_place(heeded(files, notes()))
     except Refused:
         keep(path, was)
         raise
@@ -145,6 +150,7 @@ def main():
         },
         supports_check_mode=True,
     )
+    os.umask(0o022)
     host, drained = noted(module.params["host"]), module.params["drained"]
     old = linked()
     in_use = f"tornadoes/{os.path.basename(old)}" if old else MARK
@@ -154,7 +160,7 @@ def main():
     if host and found and drained and (reason := needed(host, files, notes(), answers, partly)):
         module.fail_json(msg=reason)
     wanted = {name for name in notes() if name != host} | ({host} if found and drained else set())
-    changed = bool(host) and (wanted != set(notes()) or heeded(files, wanted) != files)
+    changed = bool(host) and (wanted != set(notes()) or (bool(found) and pending(files, wanted)))
     if changed and not module.check_mode:
         if not unit()["runs"]:
             module.fail_json(msg="nginx does not run here. Start it first.")

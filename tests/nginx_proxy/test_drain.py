@@ -5,6 +5,7 @@ from ansible_collections.tornadoes.tornadoes.plugins.action.nginx_proxy_configur
 from ansible_collections.tornadoes.tornadoes.plugins.action.nginx_proxy_drain import said, unknown
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils import listeners, nginx_drain, nginx_paths
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils.nginx_reasons import separated
+from ansible_collections.tornadoes.tornadoes.plugins.modules import nginx_proxy_drain
 from clustered import CHAT, there
 from published import files_of
 
@@ -116,3 +117,12 @@ def test_what_is_open_to_a_host_is_counted_and_nothing_else(tmp_path, monkeypatc
     monkeypatch.setattr(listeners, "TABLES", (str(table), str(tmp_path / "tcp6")))
     assert listeners.connections([("10.0.0.2", 8800)]) == 2
     assert listeners.connections([("10.0.0.11", 40000), ("10.0.0.2", 80)]) == 0
+
+
+def test_what_a_killed_run_left_unread_is_read_by_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr(nginx_paths, "HOME", str(tmp_path))
+    files = nginx_drain.heeded(published(), {"app2"})
+    assert not nginx_proxy_drain.pending(files, {"app2"})
+    assert nginx_proxy_drain.pending(files, set())
+    (tmp_path / "unread").touch()
+    assert nginx_proxy_drain.pending(files, {"app2"})
