@@ -34,6 +34,18 @@ def test_the_target_stops_all_ports_with_their_sockets_and_starts_them_again(hos
         assert host.check_output(f"curl --silent --max-time 10 http://127.0.0.1:{port}/healthz") == "ok"
 
 
+def test_who_changes_the_target_of_the_host_ends_no_process(host, load):
+    # It stops whatever no unit of the new target wants.
+    pids = "systemctl show --property=MainPID --value 'tornado-load-worker@*'"
+    before = host.check_output(pids)
+    with load("--download", "0", "--polls", "0") as running:
+        time.sleep(1)
+        host.check_output("systemctl isolate multi-user.target")
+        time.sleep(1)
+    assert running.lost() == []
+    assert host.check_output(pids) == before
+
+
 def test_keepers_and_processes_that_are_killed_always_come_back(host, eventually):
     for turn in range(10):
         whom = "keeper.py serve" if turn % 2 else "tornado_app_runner.py"
