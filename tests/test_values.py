@@ -254,11 +254,24 @@ def test_the_password_in_an_address_is_in_no_sentence(address, known):
 
 
 def test_what_is_not_there_is_named(tmp_path):
-    [sentence] = said(
+    source, wheels = said(
         "tornado_app", tornado_app_source="/no/such/source", tornado_app_wheels="/no/such/wheels"
     )
-    assert "/no/such/source, /no/such/wheels does not exist on the controller" in sentence
+    assert source.startswith("tornado_app_source: /no/such/source does not exist on the controller. Give")
+    assert wheels.startswith("tornado_app_wheels: /no/such/wheels does not exist on the controller. Give")
     assert said("tornado_app", tornado_app_source=str(tmp_path)) == []
+
+
+@pytest.mark.parametrize("variable", ["tornado_app_source", "tornado_app_wheels"])
+def test_a_file_in_the_place_of_a_folder_is_not_said_to_be_missing(tmp_path, variable):
+    """Who reads that it does not exist looks for it on the wrong machine."""
+    program = tmp_path / "server.py"
+    program.touch()
+    [sentence] = said("tornado_app", **{variable: str(program)})
+    assert sentence.startswith(f"{variable}: {program} is a file. Give the directory that it is in, ")
+    archive = tmp_path / "chat.tar.gz"
+    archive.touch()
+    assert said("tornado_app", tornado_app_source=str(archive)) == []
 
 
 def test_a_source_that_no_path_can_be_is_named_as_any_other():

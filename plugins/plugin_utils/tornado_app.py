@@ -11,7 +11,7 @@ from ..module_utils.text import without_passwords
 from . import jobs
 from .command import command, split
 from .shared import link
-from .source import remote
+from .source import is_archive, is_git, remote
 from .tree import RESERVED
 from .values import listed, quoted, twice
 
@@ -324,14 +324,18 @@ class App:
         if not self.present:
             return
         local = not remote(self.source)
-        given = [self.source] * local + [self.wheels] * bool(self.wheels)
-        missing = [one for one in given if not os.path.exists(self.run.located(one))]
-        if missing:
-            yield (
-                f"tornado_app_source, tornado_app_wheels: {listed(map(without_passwords, missing))} does not exist on "
-                f"the controller{self.run.looked(missing)}. Give a path that does (or, for the source, a git address "
-                "or an archive)."
-            )
+        code = is_git(self.source, self.version) or is_archive(self.source)
+        for variable, path, may_be_file, wanted in (
+            ("tornado_app_source", self.source * local, code, "or a git address or an archive"),
+            ("tornado_app_wheels", self.wheels, False, "a directory of wheels"),
+        ):
+            if path and not os.path.exists(self.run.located(path)):
+                yield (
+                    f"{variable}: {without_passwords(path)} does not exist on the controller{self.run.looked([path])}. "
+                    f"Give a path that does, {wanted}."
+                )
+            elif path and not may_be_file and os.path.isfile(self.run.located(path)):
+                yield f"{variable}: {path} is a file. Give the directory that it is in, {wanted}."
         if bad := [one for one in self.index if not is_index(one)]:
             yield (
                 f"tornado_app_index: {listed(map(without_passwords, bad))} is no address of an index. Give http:// or "
