@@ -36,7 +36,10 @@ BAD = {
     "a syntax error": ("def (:\n", "exited with status 1 before it answered"),
     "a missing import": ("import nowhere\n", "exited with status 1 before it answered"),
     "an exit at once": ("raise SystemExit(3)\n", "exited with status 3 before it answered"),
-    "no port": ("import time\ntime.sleep(60)\n", "did not listen on port {port} within 5 s"),
+    "no port": (
+        "import time\ntime.sleep(60)\n",
+        "did not listen on port {port} within 5 s (tornado_app_start_timeout is how long it may take)",
+    ),
     "another port": (
         HEAD % "pass" + SERVE.replace("options.port", "options.port + 1"),
         "did not listen on port {port} within 5 s (it listens on {next}: tell it {{port}}, or name that in "

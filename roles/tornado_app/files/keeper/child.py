@@ -234,7 +234,8 @@ class Child:
         if self.others:
             ports = ", ".join(map(str, self.others))
             elsewhere = f" (it listens on {ports}: tell it {{port}}, or name that in tornado_app_listens_on)"
-        return f"did not listen on port {self.port} {limit}{elsewhere or self.without_tornado()}"
+        slow = " (tornado_app_start_timeout is how long it may take)"
+        return f"did not listen on port {self.port} {limit}{elsewhere or self.without_tornado() or slow}"
 
     def without_tornado(self) -> str:
         """What makes it look as if it were no program of Tornado's, in words; "" where nothing does."""
