@@ -140,7 +140,7 @@ def test_requests_share_a_connection(against):
                 served.answer(held.pop())
 
     found = against(do, *FEW, "--http2-connections=1")
-    assert found["answered"] > 5
+    assert found["answered"] > 1
     assert all(len(one) == 3 for one in together)
 
 
@@ -168,7 +168,7 @@ def test_what_the_server_has_taken_is_answered_after_it_has_said_goodbye(against
         served.answer(request)
 
     found = against(do, *ONE_BY_ONE)
-    assert found["answered"] == found["sent"] > 5
+    assert found["answered"] == found["sent"] > 1
     assert (found["failed"], found["sent_on"]) == (0, 0)
     assert found["polite_closed"] == found["sent"] - 1
 
@@ -215,7 +215,7 @@ def test_what_may_have_been_done_is_failed_and_not_sent_again(against, ending, w
         ending(served, request)
 
     found = against(do, *ONE_BY_ONE)
-    assert found["failed"] == found["sent"] == len(seen) == len(set(seen)) > 5
+    assert found["failed"] == found["sent"] == len(seen) == len(set(seen)) > 1
     assert found["sent_on"] == 0
     assert {failure["reason"] for failure in found["failures"]} == {why}
     assert {failure["method"] for failure in found["failures"]} == {"GET", "POST"}
