@@ -146,6 +146,16 @@ def test_sites_that_would_lose_their_settings_are_named_with_them(playbook, host
         host.check_output("rm -r /etc/nginx")
 
 
+def test_a_service_that_nothing_can_start_is_named_before_it_is_installed(playbook, host):
+    host.check_output("systemctl mask nginx.service")
+    try:
+        said = refusal(playbook, sites({}))
+        assert "nginx_proxy: nginx.service is masked on " in said
+        assert "Run systemctl unmask nginx.service there" in said
+    finally:
+        host.check_output("systemctl unmask nginx.service")
+
+
 def test_an_unsupported_system_is_refused(playbook, host):
     host.check_output("mv /etc/os-release /etc/os-release.kept")
     host.check_output('printf \'NAME="Ubuntu"\\nID=ubuntu\\nVERSION_ID="24.04"\\n\' > /etc/os-release')

@@ -210,6 +210,15 @@ def shared(listens, host):
         )
 
 
+def barred(role, units, host):
+    """A sentence for each unit that the role is to start and nothing can."""
+    for unit in units:
+        yield (
+            f"{role}: {unit} is masked on {host}, so that nothing can start it. Run systemctl unmask {unit} "
+            "there, if it shall be the role's."
+        )
+
+
 def of_the_host(run):
     """A sentence for each variable of no role that can't be meant."""
     known = {UNPROVEN: {"type": "raw"}, **OPTIONS}
@@ -296,6 +305,7 @@ class ActionModule(ActionBase):
             for role, one in inputs.items():
                 roles[role] = looked["answers"][role]
                 found += one.answers(roles[role])
+                found += barred(role, roles[role]["masked"], runs[0].host)
                 if hasattr(one, "surplus"):
                     roles[role]["surplus"] = one.surplus(roles[role]["instances"])
         except (AnsibleConnectionFailure, AnsibleError):

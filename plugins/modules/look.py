@@ -19,7 +19,8 @@ options:
       Name of a question to what it asks for, each of which may be left out: C(ports) (TCP ports),
       C(addresses) (that are meant, besides listeners on all of them; none is any), C(paths) and
       C(folders) (absolute paths), C(packages) (of Debian), C(groups) (of accounts), C(units)
-      (of systemd), C(calendars) (when a timer is to start something), C(interpreters) (paths of Pythons),
+      (of systemd), C(starts) (units that are to be started),
+      C(calendars) (when a timer is to start something), C(interpreters) (paths of Pythons),
       C(apps) (of the role C(tornado_app)), C(nginx) (whether nginx is asked for), C(cards) (whether network
       interfaces are), and C(texts) (paths of files of root's).
 """
@@ -41,7 +42,8 @@ answers:
     C(mode) (permissions); C(folders) is folder to the names in it, none where there is none; C(missing)
     are the packages that are not installed; C(no_groups) the groups
     that there are none of; C(active) the units that are active, and enabled for the
-    next boot; C(calendars) is expression to what is wrong with it; C(interpreters) is path to what there
+    next boot; C(masked) the units that nothing can start;
+    C(calendars) is expression to what is wrong with it; C(interpreters) is path to what there
     is of that Python, C(why) it can't be used among it; C(instances) is app to the ports, as text, that
     have a unit which is loaded or enabled;
     C(sites) the names of the files of the sites that the role C(nginx_proxy) has made; C(settings) the lines

@@ -168,7 +168,12 @@ class Inputs:
 
     def questions(self):
         """What the host is asked, for the module C(look)."""
-        return {"packages": ["keepalived", "nftables"], "cards": True, "texts": [CONFIGURATION]}
+        return {
+            "packages": ["keepalived", "nftables"],
+            "cards": True,
+            "texts": [CONFIGURATION],
+            "starts": ["keepalived.service"] * self.present,
+        }
 
     def listens(self):
         """The TCP ports that it will listen on."""

@@ -267,6 +267,7 @@ class Inputs:
             "paths": [IPV6, *[bundle] * bool(PATH.fullmatch(bundle) and self.with_acme())],
             "folders": FOLDERS,
             "units": [TIMER, *FIREWALLS],
+            "starts": ["nginx.service"],
             "packages": self.packages(tls),
             "nginx": True,
         }

@@ -137,7 +137,13 @@ class Inputs:
     def questions(self):
         """What the host is asked, for the module C(look)."""
         addresses = [one for one in self.redis.addresses if private(one)]
-        return {"ports": self.listens(), "addresses": addresses, "packages": ["redis-server"]}
+        starts = ["redis-server.service"] * (self.redis.state == "present")
+        return {
+            "ports": self.listens(),
+            "addresses": addresses,
+            "packages": ["redis-server"],
+            "starts": starts,
+        }
 
     def answers(self, found):
         """A sentence for each value that the host can't have."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils import listeners
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils.work import look
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils.work.look import what
 from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils import tornado_app
 from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils.nginx_proxy_locations import open_rules
@@ -123,3 +124,10 @@ def test_a_port_that_a_program_has_chosen_is_known_until_it_is_closed():
         assert any_port.getsockname()[1] not in listeners.chosen(units)
         assert port not in listeners.chosen("tornado-other-worker@")
     assert port not in listeners.chosen(units)
+
+
+def test_a_unit_that_nothing_can_start_is_found_before_anything_is_installed(monkeypatch):
+    """A run would install nginx, and fail at its start."""
+    states = {"nginx.service": "masked", "redis-server.service": "not-found"}
+    monkeypatch.setattr(look, "said", lambda *words: states[words[-1]] + "\n")
+    assert look.answer({"starts": list(states)})["masked"] == ["nginx.service"]

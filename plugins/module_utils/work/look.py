@@ -84,6 +84,11 @@ def active(unit):
     return set(found) == {"ActiveState=active", "UnitFileState=enabled"}
 
 
+def masked(unit):
+    """Whether somebody has seen to it that nothing starts a unit, which need not be there yet."""
+    return said("systemctl", "show", "--property=LoadState", "--value", unit).strip() == "masked"
+
+
 def calendar(text):
     """What is wrong with the calendar of a timer, as the end of a sentence; "" where it is good."""
     done = subprocess.run(
@@ -128,6 +133,7 @@ def answer(question):
         "missing": [package for package in question.get("packages", []) if not installed(package)],
         "no_groups": [name for name in question.get("groups", []) if not is_group(name)],
         "active": [unit for unit in question.get("units", []) if active(unit)],
+        "masked": [unit for unit in question.get("starts", []) if masked(unit)],
         "calendars": {text: why for text in question.get("calendars", []) if (why := calendar(text))},
         "interpreters": {path: examine(path) for path in question.get("interpreters", [])},
         "instances": {name: known_ports(f"tornado-{name}") for name in question.get("apps", [])},
