@@ -54,6 +54,7 @@ SLIPS = {
     "torando_app_version": "tornado_app_version",
     "tornado_app_vesion": "tornado_app_version",
     "tornado_app_secret": "tornado_app_secrets",
+    "tornado_app_env": "tornado_app_environment",
     "ngnix_proxy_sites": "nginx_proxy_sites",
     "nginx-proxy-sites": "nginx_proxy_sites",
     "nginxproxy_sites": "nginx_proxy_sites",
@@ -99,6 +100,13 @@ def test_a_misspelt_name_is_answered_with_the_right_one(name):
     [sentence] = names(role, {name: "x"})
     assert sentence.startswith(f"{name}: ")
     assert sentence.endswith(f"Is it {SLIPS[name]}?")
+
+
+@pytest.mark.parametrize("name", ["tornado_app_user", "tornado_app_directory", "nginx_proxy_servers"])
+def test_nothing_else_is_proposed_for_what_there_is_not(name):
+    """tornado_app_serial was, for its prefix alone: it says how many hosts switch at once."""
+    [sentence] = names(next(role for role in ROLES if name.startswith(role)), {name: "x"})
+    assert sentence.startswith(f"{name}: no such variable. There are ")
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -23,7 +23,7 @@ from ..plugin_utils.apply import apply
 from ..plugin_utils.cluster import OPTIONS, Cluster
 from ..plugin_utils.command_line import COLLECTION, ROOT, own_playbooks
 from ..plugin_utils.controller import folders, located, looked, options, text_of
-from ..plugin_utils.names import Names, Unreadable, check, like, reason, strays, wanted
+from ..plugin_utils.names import Names, Unreadable, check, near, reason, strays, wanted
 from ..plugin_utils.unreachable import refusals as about_unreachable
 from ..plugin_utils.values import listed
 
@@ -224,7 +224,7 @@ def of_the_host(run):
     known = {UNPROVEN: {"type": "raw"}, **OPTIONS}
     for name in sorted(one for one in map(str, run.given) if one.startswith("tornadoes_")):
         if name not in known:
-            yield f"{name}: no such variable.{like(name, known) or f' There are {listed(known)}.'}"
+            yield f"{name}: no such variable.{near(name, 'tornadoes_', known)}"
         elif name in OPTIONS:
             try:
                 yield from check(name, run.value(name), OPTIONS[name])

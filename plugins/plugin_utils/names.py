@@ -121,6 +121,15 @@ def like(name, known):
     return f" Is it {found[0]}?" if found else ""
 
 
+def near(name, start, known):
+    """What may have been meant by a name that begins as all of these do, which makes none of them alike."""
+    ends = {one.removeprefix(start): one for one in known}
+    end = name.removeprefix(start)
+    short = [one for one in ends if end and one.startswith(end)]
+    found = difflib.get_close_matches(end, ends, n=1, cutoff=0.7) or short * (len(short) == 1)
+    return f" Is it {ends[found[0]]}?" if found else f" There are {', '.join(sorted(known))}."
+
+
 def check(label, value, option, secret=False):
     """What is wrong with a value, a sentence each; C(secret) values are never shown."""
     secret = secret or option.get("no_log", False)
@@ -295,8 +304,7 @@ class Names:
                 yield f"{name}: {problem}"
                 continue
             if name.startswith(f"{self.role}_"):
-                meant = like(name, self.options) or f" There are {', '.join(sorted(self.options))}."
-                yield f"{name}: no such variable.{meant}"
+                yield f"{name}: no such variable.{near(name, f'{self.role}_', self.options)}"
                 continue
             meant = slip(name, self.options) or self.forgotten(name)
             if not meant and name.startswith(self.role.split("_")[0]):
