@@ -24,7 +24,12 @@ def ask():
     statuses = [look(name) for name in apps()]
     return {
         "system": state.strip(),
-        "failed_units": [line.split()[0] for line in failed.splitlines() if line.strip()],
+        # Of an app's own, each try that has failed is one; the app says how it is.
+        "failed_units": [
+            line.split()[0]
+            for line in failed.splitlines()
+            if line.strip() and not line.startswith("tornado-")
+        ],
         "active": active,
         "apps": [
             {
