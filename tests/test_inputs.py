@@ -5,10 +5,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 from ansible._internal._datatag._tags import Origin, VaultedValue
+from ansible_collections.tornadoes.tornadoes.plugins.action.inputs import picked
 from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils import names as inputs
 from rendering import ROOT, evaluate, load
 
@@ -512,3 +514,13 @@ def test_a_secret_is_in_no_sentence(tmp_path):
             "tornado_app_ports: the value is no list. Give one, as [..., ...]."
         ]
         assert secret not in "".join(said("nginx_proxy_tls_profile", one))
+
+
+def test_an_inventory_that_picks_one_of_its_apps_is_told_which_ones_it_leaves():
+    """The others would not be deployed, and the run would say that all is well."""
+    apps = SimpleNamespace(all=[{"name": "chat"}, {"name": "shop"}], named="chat")
+    [sentence] = picked("tornado_app", apps, {})
+    assert "'chat' picks one of tornado_app_apps, so shop is left as it is." in sentence
+    assert list(picked("tornado_app", apps, {"tornado_app_name": "chat"})) == []
+    apps.named = ""
+    assert list(picked("tornado_app", apps, {})) == []

@@ -219,6 +219,19 @@ def barred(role, units, host):
         )
 
 
+def picked(role, apps, given):
+    """A sentence where the inventory itself picks one of the apps that it lists, which -e is for.
+
+    apps: what the role's variables say. given: the variables of the command line.
+    """
+    others = [one["name"] for one in apps.all if one["name"] != apps.named] if role == "tornado_app" else []
+    if others and apps.named and "tornado_app_name" not in given:
+        yield (
+            f"tornado_app_name: '{apps.named}' picks one of tornado_app_apps, so {listed(others)} is left as "
+            "it is. Remove the line, and say it with -e where one app is meant."
+        )
+
+
 def of_the_host(run):
     """A sentence for each variable of no role that can't be meant."""
     known = {UNPROVEN: {"type": "raw"}, **OPTIONS}
@@ -277,6 +290,8 @@ class ActionModule(ActionBase):
             system = runs[0].unproven()
             warnings = [f"{runs[0].host} is {system}, which the roles are not proven on."] if system else []
             warnings += doubts + [sentence for run in runs for sentence in run.warnings()]
+            if playbooks:
+                warnings += [one for run in runs if run.inputs for one in picked(run.role, run.inputs, given)]
             result["warnings"] = warnings
         return result
 
