@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 from ansible._internal._datatag._tags import Origin, VaultedValue
-from ansible_collections.tornadoes.tornadoes.plugins.action.inputs import picked
+from ansible_collections.tornadoes.tornadoes.plugins.action.inputs import Run, picked
 from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils import names as inputs
 from rendering import ROOT, evaluate, load
 
@@ -524,3 +524,14 @@ def test_an_inventory_that_picks_one_of_its_apps_is_told_which_ones_it_leaves():
     assert list(picked("tornado_app", apps, {"tornado_app_name": "chat"})) == []
     apps.named = ""
     assert list(picked("tornado_app", apps, {})) == []
+
+
+@pytest.mark.parametrize(("manager", "refused"), [("systemd", False), ("sh", True), (None, False)])
+def test_a_container_without_systemd_is_told_that_it_has_none(manager, refused):
+    """It was told that it can't be looked at."""
+    facts = {"distribution": "Debian", "distribution_major_version": "13"}
+    facts |= {"service_mgr": manager} if manager else {}
+    run = Run.__new__(Run)
+    run.host, run.facts = "box", facts
+    said = "".join(run.system())
+    assert ("box is run by sh, not by systemd" in said) == refused == bool(said)

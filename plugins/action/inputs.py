@@ -162,7 +162,13 @@ class Run:
 
     def system(self):
         """A sentence where the host's system is one that a run must not begin with."""
+        manager = self.facts.get("service_mgr", "systemd")
         if not self.unproven():
+            if manager != "systemd":
+                yield (
+                    f"{self.host} is run by {manager}, not by systemd, as many containers are. Take a host, "
+                    "or a container, whose first process is systemd."
+                )
             return
         lacks = [
             name
