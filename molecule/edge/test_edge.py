@@ -28,7 +28,7 @@ def sites(scenario):
 def nothing_lost(*loads):
     for running in loads:
         assert running.lost() == []
-        assert running.report["kinds"]["post"]["answered"] > 300
+        assert running.report["kinds"]["post"]["answered"] > 100
     assert loads[0].report["kinds"]["websocket"]["ws_closed_clean"] == 0
 
 
@@ -59,6 +59,12 @@ def test_publishes_and_renewals_lose_nothing(far, host, long, playbook, sites):
             host.check_output("systemctl reload nginx")
     nothing_lost(tls, plain)
     answered_once(host, tls)
+
+
+@pytest.fixture(scope="module")
+def closes(host):
+    """Whether nginx closes idle connections at a reload, so that clients are told to come again first."""
+    return "keepalive_min_timeout" not in host.check_output("nginx -T 2> /dev/null")
 
 
 @pytest.fixture
@@ -111,33 +117,41 @@ def answers(client):
             yield (scheme, name, target), lines, stays
 
 
-def test_who_is_sent_on_gets_what_everybody_gets(client, leaving):
+def staying(found):
+    """Who keeps the connection, of those whom nginx answers from a location."""
+    return [one for one in found if one[2] and not one[0][2].startswith(INTERNAL)]
+
+
+def test_who_is_sent_on_gets_what_everybody_gets(client, closes, leaving):
     before = list(answers(client))
     leaving()
     after = list(answers(client))
     assert [one[:2] for one in after] == [one[:2] for one in before]
-    assert [one[0] for one in after if one[2] and not one[0][2].startswith(INTERNAL)] == []
+    assert staying(after) == ([] if closes else staying(before))
     assert [one[0][2] for one in before if not one[2]] == ["//closed/x", "//closed/x"]
 
 
-def test_a_closed_site_sends_its_clients_on_as_well(client, host, leaving, playbook):
+def test_a_closed_site_sends_its_clients_on_as_well(client, closes, host, leaving, playbook):
     assert playbook("playbooks/maintenance.yml", "-e", "nginx_proxy_maintenance=on")[0] == 0
     try:
         leaving()
         found = [one for one in answers(client) if one[0][:2] == ("https", "localhost")]
         assert [lines[0].split()[1] for _what, lines, _stays in found[:3]] == ["200", "503", "503"]
-        assert [what[2] for what, _lines, stays in found if stays] == ["/.tornadoes/maintenance.html"]
+        stay = [what[2] for what, _lines, stays in found if stays]
+        assert (stay == ["/.tornadoes/maintenance.html"]) == closes
     finally:
         assert playbook("playbooks/maintenance.yml", "-e", "nginx_proxy_maintenance=off")[0] == 0
 
 
-def test_nobody_is_sent_on_for_longer_than_a_reload_takes(client, eventually, host):
+def test_nobody_is_sent_on_for_longer_than_a_reload_takes(client, closes, eventually, host):
     there = host.file("/run/nginx-leaving")
     host.check_output("systemctl reload nginx")
     assert not there.exists
     # Whoever waits for it may be killed: the reload is systemd's, and goes on.
     host.run("timeout --signal KILL 1 systemctl reload nginx; true")
-    assert there.exists
+    assert there.exists == closes
+    if not closes:
+        return
     assert eventually(lambda: not there.exists, 20)
     # What holds the folder may be killed: it goes along.
     host.run("systemctl reload --no-block nginx")
