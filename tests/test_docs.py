@@ -9,6 +9,7 @@ import re
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils.cluster import ADDRESS, WEIGHT
 from rendering import ROOT, load
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -84,14 +85,23 @@ def settings(block):
     return found
 
 
-BLOCKS = [
+ALL = [
     pytest.param(block, id=f"{page.name}: {block.partition(chr(10))[0]}")
     for page in PAGES
     for block in re.findall(r"^```yaml\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
 ]
+INVENTORIES = [one for one in ALL if one.values[0].startswith("# hosts.yml")]
 
 
-@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("block", INVENTORIES)
+def test_the_hosts_of_a_page_are_in_our_groups_and_say_what_we_read(block):
+    for group, entry in yaml.safe_load(block).items():
+        assert (ROOT / "roles" / group).is_dir()
+        for said in entry["hosts"].values():
+            assert set(said or {}) <= {ADDRESS, WEIGHT}
+
+
+@pytest.mark.parametrize("block", [one for one in ALL if one not in INVENTORIES])
 def test_the_lines_of_a_page_are_what_the_roles_take(block):
     for role, variables in settings(block).items():
         specs = load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["variables"]["options"]
