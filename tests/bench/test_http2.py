@@ -158,7 +158,8 @@ def test_what_the_server_has_not_taken_is_sent_again_and_done_once(against):
     found = against(do, *FEW)
     assert found["answered"] == found["sent"] == len(done) == len(set(done))
     assert found["failed"] == 0
-    assert found["sent_on"] == len(seen) - len(done) > 2
+    # The server may have said goodbye before it read the last of them.
+    assert found["sent_on"] >= len(seen) - len(done) > 2
     assert found["polite_closed"] > 1
 
 
