@@ -309,6 +309,7 @@ def build(module):
         raise Refusal(
             f"tornado_app_requirements: {params['requirements']} installs no Tornado that"
             f" {params['python']} can import ({log[-1] if log else 'no reason given'})."
+            " List one that it can."
         )
     if code != 0:
         # pip keeps it to itself that an index refused a login.
