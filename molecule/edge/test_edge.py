@@ -273,19 +273,6 @@ def test_who_serves_goes_on_where_a_new_nginx_does_not_start(client, eventually,
     assert host.check_output("curl --silent --write-out %{http_code} 127.0.0.1:80") == "204"
 
 
-def test_a_boot_ends_where_nginx_does_not_start(eventually, foreign, host):
-    # multi-user.target comes after nginx, and with it whatever waits for that one.
-    foreign("nonsense on;")
-    host.run("systemctl stop nginx; systemctl start --no-block nginx")
-    begin = "systemd-run --no-block --remain-after-exit --unit=waits-for-nginx"
-    host.check_output(f"{begin} --property=After=nginx.service true")
-    try:
-        assert eventually(lambda: host.service("waits-for-nginx").is_running, 30)
-        assert not host.service("nginx").is_running
-    finally:
-        host.check_output("systemctl stop waits-for-nginx")
-
-
 def test_a_port_that_is_published_no_more_is_free_at_once(foreign, host):
     listening = "ss --no-header --listening --tcp --numeric 'sport = :81'"
     foreign("server { listen 127.0.0.1:81; return 204; }")
