@@ -136,7 +136,8 @@ def deploy(number):
         sys.exit(f"{output}\nswap.py: the deploy of {name} did not swap four ports")
     # The host's journal says when it began, and when each port was taken over.
     journal = f"journalctl --quiet --no-pager --output=short-unix --since=@{int(begin)}"
-    calls = on_host(f"{journal} --identifier=ansible-tornadoes.tornadoes.tornado_app_roll").splitlines()
+    module = "--identifier=ansible-tornadoes.tornadoes.apply --grep=work=tornado_app_roll"
+    calls = on_host(f"{journal} {module}").splitlines()
     started = min(float(line.split()[0]) for line in calls)
     taken = re.findall(
         r"^([\d.]+) .* serves, process .*$", on_host(f"{journal} --unit='tornado-load@*'"), re.MULTILINE

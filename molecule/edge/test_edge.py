@@ -285,6 +285,22 @@ def test_a_port_that_is_published_no_more_is_free_at_once(foreign, host):
     assert not host.check_output(listening)
 
 
+@pytest.mark.long
+def test_http_moves_to_another_port_and_back_and_https_loses_nothing(far, host, playbook):
+    with far("https") as tls:
+        time.sleep(1)
+        for port, other in ((32081, 32080), (32080, 32081)):
+            code, output = playbook("site.yml", "-e", f"nginx_proxy_http_port={port}")
+            assert code == 0, output
+            # What systemd has in store comes and goes as well.
+            for verb in ("is-active", "restart"):
+                host.check_output(f"systemctl {verb} nginx")
+                listening = host.check_output("ss --no-header --listening --tcp --numeric")
+                assert f":{port} " in listening
+                assert f":{other} " not in listening
+    nothing_lost(tls)
+
+
 def test_who_stops_nginx_means_all_of_it(client, foreign, host):
     # Those that serve on without a master included.
     foreign("nonsense on;")
