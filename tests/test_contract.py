@@ -137,7 +137,7 @@ def test_a_modules_examples_can_run_and_its_lists_say_of_what(path):
 
 def test_apply_does_the_work_of_each_module_that_shares_it():
     apply = import_module(f"{COLLECTION}.plugins.modules.apply")
-    shared = sorted(path.stem for path in (ROOT / "plugins/module_utils/work").glob("*.py"))
+    shared = sorted(path.stem for path in (ROOT / "plugins/module_utils/applied").glob("*.py"))
     assert yaml.safe_load(apply.DOCUMENTATION)["options"]["work"]["choices"] == shared
     for name in shared:
-        assert apply.work_of(name).__name__.endswith(f".work.{name}")
+        assert apply.work_of(name).__name__.endswith(f".applied.{name}")

@@ -35,17 +35,17 @@ from ansible.module_utils.basic import AnsibleModule, _load_params
 def work_of(name):
     """What does the work. Imported here, since a host compiles what is imported, each time."""
     if name == "look":
-        from ..module_utils.work import look as work
+        from ..module_utils.applied import look as work
     elif name == "nginx_proxy_configuration":
-        from ..module_utils.work import nginx_proxy_configuration as work
+        from ..module_utils.applied import nginx_proxy_configuration as work
     elif name == "nginx_proxy_renewal":
-        from ..module_utils.work import nginx_proxy_renewal as work
+        from ..module_utils.applied import nginx_proxy_renewal as work
     elif name == "redis_server_configuration":
-        from ..module_utils.work import redis_server_configuration as work
+        from ..module_utils.applied import redis_server_configuration as work
     elif name == "tornado_app_release":
-        from ..module_utils.work import tornado_app_release as work
+        from ..module_utils.applied import tornado_app_release as work
     elif name == "tornado_app_roll":
-        from ..module_utils.work import tornado_app_roll as work
+        from ..module_utils.applied import tornado_app_roll as work
     return work
 
 

@@ -55,7 +55,7 @@ answers:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.work import look as work
+from ..module_utils.applied import look as work
 
 
 def main():

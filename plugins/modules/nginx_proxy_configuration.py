@@ -99,7 +99,7 @@ removed:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.work import nginx_proxy_configuration as work
+from ..module_utils.applied import nginx_proxy_configuration as work
 
 
 def main():

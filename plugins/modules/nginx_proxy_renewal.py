@@ -60,7 +60,7 @@ status:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.work import nginx_proxy_renewal as work
+from ..module_utils.applied import nginx_proxy_renewal as work
 
 
 def main():

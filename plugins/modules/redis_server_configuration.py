@@ -65,7 +65,7 @@ did:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.work import redis_server_configuration as work
+from ..module_utils.applied import redis_server_configuration as work
 
 
 def main():

@@ -51,7 +51,7 @@ log: {type: list, elements: str, returned: success, description: "What the compi
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.work import tornado_app_release as work
+from ..module_utils.applied import tornado_app_release as work
 
 
 def main():

@@ -104,7 +104,7 @@ log:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.work import tornado_app_roll as work
+from ..module_utils.applied import tornado_app_roll as work
 
 
 def main():

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils import listeners
-from ansible_collections.tornadoes.tornadoes.plugins.module_utils.work import look
-from ansible_collections.tornadoes.tornadoes.plugins.module_utils.work.look import what
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils.applied import look
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils.applied.look import what
 from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils import tornado_app
 from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils.nginx_proxy_locations import open_rules
 
