@@ -5,6 +5,7 @@ import os
 import shlex
 import subprocess
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -119,13 +120,31 @@ def app(scenario, playbook, host):
     return App(scenario.name, playbook, host)
 
 
+class Lost(list):
+    """What a load has lost. A test that fails shows how much, when and why, and not each one."""
+
+    def __repr__(self):
+        moments = {}
+        for kind, at, reason in self:
+            moments.setdefault((kind, reason), []).append(at)
+        return "\n".join(
+            f"{len(at)} {kind}, {clock(min(at))} to {clock(max(at))}: {reason}"
+            for (kind, reason), at in moments.items()
+        )
+
+
+def clock(moment):
+    """Seconds since 1970 as the host's journal has them, to the hundredth."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%H:%M:%S.%f")[:-4]
+
+
 class Load(BackgroundLoad):
     """The load client on a site of the scenario."""
 
     def lost(self):
         """What failed or was wrong, as (kind, moment, reason); counts where that is too much."""
         kinds = self.report["kinds"]
-        found = [(kind, one["at"], one["reason"]) for kind in kinds for one in kinds[kind]["failures"]]
+        found = Lost((kind, one["at"], one["reason"]) for kind in kinds for one in kinds[kind]["failures"])
         return found or [(kind, "wrong") for kind in kinds if kinds[kind]["wrong"] or kinds[kind]["failed"]]
 
 

@@ -16,6 +16,16 @@ def test_restarts_by_hand_lose_nothing(host, load):
     assert running.lost() == []
 
 
+def test_a_stop_in_the_middle_of_a_reload_loses_nothing(host, load):
+    # systemd leaves ExecStop= out there, by which the keeper hears what a stop is about.
+    with load("--download", "0", "--polls", "0") as running:
+        time.sleep(1)
+        host.check_output("systemctl reload --no-block tornado-load@8003.service; sleep 0.2")
+        host.check_output("systemctl stop tornado-load@8003.socket tornado-load@8003.service")
+        host.check_output("systemctl start tornado-load@8003.service")
+    assert running.lost() == []
+
+
 def test_the_target_stops_all_ports_with_their_sockets_and_starts_them_again(host, eventually):
     # The second one calls the first one off half-way.
     host.check_output("systemctl stop --no-block tornado-load.target; sleep 0.1")

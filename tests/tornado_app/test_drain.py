@@ -75,22 +75,65 @@ def test_a_process_that_hears_nothing_is_ended_all_the_same(draining):
     assert draining.ask(do="status")["release"] == "two"
 
 
+def visit(port):
+    """A client with an open WebSocket."""
+    client = port.open()
+    client.connect()
+    client.sock.sendall(
+        b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    client.sock.settimeout(10)
+    return client
+
+
+def hear_going_away(client):
+    """Read a WebSocket until it is told to reconnect."""
+    heard = b""
+    # A close frame begins with 0x88, then its length, then the code: 1001.
+    while b"\x03\xe9" not in heard.rpartition(b"\x88")[2]:
+        data = client.sock.recv(4096)
+        assert data, heard
+        heard += data
+
+
 def test_all_websockets_are_closed_with_going_away(draining):
     # More than are told to go in that time at the usual pace: they go faster, and none is cut off.
-    visitors = [draining.open() for _visitor in range(150)]
-    for client in visitors:
-        client.connect()
-        client.sock.sendall(
-            b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-        )
+    visitors = [visit(draining) for _visitor in range(150)]
     time.sleep(0.3)
     assert draining.ask(do="swap", release="two")["ok"]
     for client in visitors:
-        client.sock.settimeout(10)
-        heard = b""
-        # A close frame begins with 0x88, then its length, then the code: 1001.
-        while b"\x03\xe9" not in heard.rpartition(b"\x88")[2]:
-            data = client.sock.recv(4096)
-            assert data, heard
-            heard += data
+        hear_going_away(client)
+
+
+# Its loop does not turn from the moment on when it is told to drain, until the time is up.
+BUSY = """
+import time, tornado.httpserver, tornado.ioloop, tornado.options, tornado.web, tornado.websocket
+tornado.options.define("port", type=int)
+tornado.options.parse_command_line()
+class Socket(tornado.websocket.WebSocketHandler):
+    def check_origin(self, origin):
+        return True
+class Health(tornado.web.RequestHandler):
+    def get(self):
+        pass
+application = tornado.web.Application([("/ws", Socket), ("/healthz", Health)])
+server = tornado.httpserver.HTTPServer(application)
+server.listen(tornado.options.options.port)
+def look():
+    if all(one.fileno() < 0 for one in server._sockets.values()):
+        time.sleep(3)
+loop = tornado.ioloop.IOLoop.instance()
+tornado.ioloop.PeriodicCallback(look, 5).start()
+loop.start()
+"""
+
+
+def test_a_loop_that_is_blocked_for_all_of_the_time_still_tells_its_websockets(draining):
+    draining.add("busy", BUSY, drain_timeout=2)
+    assert draining.ask(do="swap", release="busy")["ok"]
+    visitors = [visit(draining) for _visitor in range(5)]
+    time.sleep(0.3)
+    assert draining.ask(do="swap", release="two")["ok"]
+    for client in visitors:
+        hear_going_away(client)

@@ -402,6 +402,23 @@ def test_a_stop_ends_all_processes(serving):
     assert not os.path.exists(f"/proc/{pid}")
 
 
+@pytest.mark.parametrize("unit", ["service", "socket"])
+def test_a_stop_that_systemd_has_not_announced_answers_who_is_there(serving, unit):
+    # As in the middle of a reload, where it leaves ExecStop= out.
+    (serving.units / ".jobs").write_text(f"7 tornado-app@{serving.number}.{unit} stop running\n")
+    pid = serving.ask(do="status")["pid"]
+    answers = []
+    poll = threading.Thread(target=lambda: answers.append(serving.get("/poll?seconds=2")))
+    poll.start()
+    time.sleep(0.5)
+    serving.keeper.terminate()
+    serving.keeper.wait(60)
+    # After it, the process would be killed.
+    assert not os.path.exists(f"/proc/{pid}")
+    poll.join(15)
+    assert '"release"' in answers[0]
+
+
 def test_a_port_that_is_closed_refuses_who_comes_and_answers_who_is_there(serving):
     answers = []
     poll = threading.Thread(target=lambda: answers.append(serving.get("/poll?seconds=2")))

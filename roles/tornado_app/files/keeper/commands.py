@@ -22,8 +22,10 @@ import array
 import contextlib
 import json
 import os
+import signal
 import socket
 import struct
+import sys
 import time
 from collections.abc import Iterator
 from enum import StrEnum
@@ -34,6 +36,7 @@ import systemd
 Request = dict[str, Any]  # one packet of a client, from JSON
 
 SO_ATTACH_FILTER = 26  # socket(7); no name in Python
+ANSWER_TIMEOUT = 5.0  # seconds that a keeper may take to hear of a stop
 FREE_TIMEOUT = 2.0  # seconds that a child of systemd may hold a port that it has closed
 
 
@@ -102,6 +105,8 @@ def reload(port: int, runtime: str) -> int:
     """One swap to the current release; the exit code for systemctl."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
         channel.connect(os.path.join(runtime, f"{port}.sock"))
+        # Where a stop comes in the middle, systemd ends this process: that is no failure of the service.
+        signal.signal(signal.SIGTERM, lambda *_signal: sys.exit(0))
         channel.send(json.dumps({"do": "swap", "by_hand": True}).encode())
         answer = json.loads(channel.recv(65536) or b'{"ok": false}')
     # The keeper writes the reason, after systemd's own lines.
@@ -114,26 +119,33 @@ def jobs() -> dict[str, str]:
     return {line.split()[1]: line.split()[2] for line in lines if len(line.split()) > 2}
 
 
+def due(app: str, port: int) -> Ending:
+    """What systemd stops a port for. OSError: it gives no answer."""
+    found = jobs()
+    if found.get(f"{app}@{port}.socket") in ("stop", "restart"):
+        return Ending.CLOSE
+    return Ending.STOP if found.get(f"{app}@{port}.service") == "stop" else Ending.RESTART
+
+
 def stop(app: str, port: int, runtime: str) -> int:
     """Before SIGTERM: tell the keeper what it is about."""
-    due = jobs()
-    ending = Ending.RESTART if due.get(f"{app}@{port}.service") == "restart" else Ending.STOP
-    if due.get(f"{app}@{port}.socket") in ("stop", "restart"):
-        ending = Ending.CLOSE
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
-        channel.settimeout(5)
+    # A systemd or a keeper that is too busy to answer: the keeper asks again.
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
+        ending = due(app, port)
+        channel.settimeout(ANSWER_TIMEOUT)
         channel.connect(os.path.join(runtime, f"{port}.sock"))
         channel.send(json.dumps({"do": ending}).encode())
         _answer, handed, _flags, _address = socket.recv_fds(channel, 4096, 1)
-    if ending is Ending.CLOSE and handed:
-        deafen(socket.socket(fileno=handed[0]))
+        if ending is Ending.CLOSE and handed:
+            deafen(socket.socket(fileno=handed[0]))
     return 0
 
 
 def sweep(app: str, port: int, _runtime: str) -> int:
     """After a stop: end what a keeper has left that could not end it itself."""
-    if jobs().get(f"{app}@{port}.service") == "stop":
-        systemd.end(systemd.loaded(f"{app}-worker@{port}-*"))
+    with contextlib.suppress(OSError):
+        if due(app, port) is not Ending.RESTART:
+            systemd.end(systemd.loaded(f"{app}-worker@{port}-*"))
     return 0
 
 

@@ -31,7 +31,7 @@ from typing import Any
 
 import systemd
 from child import EXIT_TIMEOUT, Child, State, overlaps, settings_of
-from commands import Client, Ending, Request, free, listening, peer, reload, stop, sweep
+from commands import Client, Ending, Request, due, free, listening, peer, reload, stop, sweep
 from ports import Ports
 from systemd import Manager, inherited, interrupting_close, restore
 from words import InvalidMessage, Message
@@ -110,9 +110,8 @@ class Keeper:
         self.refused = ""
         self.made_of = os.environ.get("TORNADO_APP_MADE_OF", "")  # as systemd had read its unit
         self.ready = self.stop_asked = self.stopping = False
-        # A SIGTERM that nobody has announced may be a restart: where none follows, the process
-        # drains by itself as soon as systemd closes its channel.
-        self.ending = Ending.RESTART
+        self.ending: Ending | None = None  # what the next SIGTERM is about, once that is announced
+        self.deaf = False  # whether the port's socket hears nobody any more
         self.late_lines: list[tuple[float, str]] = []  # (when, text): after systemd's own lines
         self.wake, self.waker = socket.socketpair()
         for one in (self.wake, self.waker):
@@ -170,9 +169,9 @@ class Keeper:
             self.selector.select(BUSY_INTERVAL if busy or self.stopping or not self.serving else idle)
             with contextlib.suppress(BlockingIOError):
                 self.wake.recv(64)
-        if self.ending is Ending.CLOSE:
+        if self.deaf:
             # The port is shut, and systemd would call a socket failed that does not listen. It
-            # listens once more, but deaf since commands.stop().
+            # listens once more, but deaf since commands.stop(): else who connects would be lost.
             with contextlib.suppress(OSError):
                 self.listener.listen(1)
         # What is still queued in them would hold up the end of this process.
@@ -218,6 +217,9 @@ class Keeper:
     def stop(self) -> None:
         """Drain and end. Where another keeper follows, leave the process to it."""
         self.stopping = True
+        self.deaf = self.ending is Ending.CLOSE
+        if self.ending is None:
+            self.ending = self.why()
         for swap in (self.swap, self.recovery):
             if swap:
                 self.discard(swap)
@@ -230,6 +232,13 @@ class Keeper:
             self.manager.tell("STOPPING=1", f"EXTEND_TIMEOUT_USEC={int(timeout * 1e6)}")
             self.drain(self.serving, None, close=self.ending is Ending.CLOSE)
             self.serving = None
+
+    def why(self) -> Ending:
+        """What a SIGTERM is about that nobody has announced: as for a stop in the middle of a reload."""
+        with contextlib.suppress(OSError):
+            return due(self.units.removesuffix("-worker"), self.port)
+        # Where none follows after all, the process drains by itself as soon as systemd closes its channel.
+        return Ending.RESTART
 
     # Processes.
 

@@ -243,9 +243,11 @@ class Connections(object):
         return isinstance(name, tuple) and name[1] == self.port
 
     def finish(self) -> None:
-        """Nothing is left that could be answered."""
+        """Nothing is left that could be answered; who is left hears that it is over."""
         for handler in handlers(self.open()):
             apologise(handler)
+            if is_websocket(handler):
+                close_websocket(handler)  # of those that a blocked loop has not told
         if self.successor is not None:
             self.successor.close()
         self.finished()
