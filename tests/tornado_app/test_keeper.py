@@ -363,6 +363,25 @@ def test_the_next_keeper_ends_what_the_one_before_had_begun(serving):
     assert '"release"' in serving.get()
 
 
+def test_a_process_that_systemd_has_lost_answers_who_is_there(serving):
+    # As where a keeper was killed just after its process was let at the port.
+    pid = serving.ask(do="status")["pid"]
+    answers = []
+    poll = threading.Thread(target=lambda: answers.append(serving.get("/poll?seconds=2")))
+    poll.start()
+    time.sleep(0.5)
+    while serving.stored:
+        serving.stored.popitem()[1].close()
+    serving.keeper.kill()
+    serving.keeper.wait()
+    serving.start()
+    assert serving.ask(do="status")["pid"] not in (0, pid)
+    poll.join(15)
+    assert f'"pid": {pid}' in answers[0]
+    assert serving.wait_for(lambda: not serving.ask(do="status")["draining"])
+    assert str(pid) not in serving.processes()
+
+
 @pytest.mark.parametrize("word", ["retire", ""])
 def test_a_restart_swaps_the_process_without_a_gap(serving, word):
     serving.add("patient", PROGRAM, drain_timeout=30)

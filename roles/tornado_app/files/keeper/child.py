@@ -15,6 +15,7 @@ from typing import Any, Self
 import systemd
 from health import Health
 from words import InvalidMessage, Message, parse
+from worker import CANDIDATE_OOM_SCORE
 
 PING_INTERVAL = 1.25  # seconds at most between two pings: each answer has the load for the status
 PROBE_INTERVAL = 0.25  # seconds between two probes of a process that has to prove itself
@@ -114,6 +115,23 @@ class Child:
         child.listens = child.unknown = child.adopted = True
         child.state = State.SERVING
         child.send({"do": "who"})
+        return child
+
+    @classmethod
+    def find(cls, port: int, release: str, unit: str) -> Self:
+        """A process that served for an earlier keeper, whose channel is gone: it drains by itself.
+
+        OSError, ValueError: there is none, or it has never accepted.
+        """
+        child = cls(port, release, settings_of(release), unit)
+        child.pid = int(systemd.show(unit).get("MainPID", "0"))
+        with open(f"/proc/{child.pid}/oom_score_adj", encoding="ascii") as file:
+            if file.read().strip() == CANDIDATE_OOM_SCORE:
+                raise ProcessLookupError(f"process {child.pid} serves nobody")
+        child.pidfd = os.pidfd_open(child.pid)
+        child.listens = child.adopted = True
+        child.state, child.drain_begun = State.DRAINING, time.monotonic()
+        child.deadline = child.drain_begun + child.settings["drain_timeout"] + EXIT_TIMEOUT
         return child
 
     def attach(self, control: socket.socket, pid: int, unit: dict[str, str]) -> None:

@@ -134,8 +134,8 @@ class Keeper:
                 found.append(Child.adopt(self.port, self.path(release), int(pid), unit, channel))
             except (OSError, ValueError):
                 self.manager.forget(name)
-        # What the keeper before had begun and not finished.
-        systemd.end(set(systemd.loaded(f"{self.units}@{self.port}-*")) - {child.unit for child in found})
+        known = {child.unit for child in found}
+        self.end_others(set(systemd.loaded(f"{self.units}@{self.port}-*")) - known)
         # One that drains will say so; of several that serve, the youngest goes on.
         for child in sorted(found, key=lambda child: child.number):
             self.watch(child)
@@ -144,6 +144,18 @@ class Keeper:
             self.serving, self.release = child, os.path.basename(child.release)
         if self.serving:
             log(NOTICE, f"Took over process {self.serving.pid} of release {self.release}.")
+
+    def end_others(self, units: set[str]) -> None:
+        """End what the keeper before had begun and not finished; who answers somebody may drain."""
+        for unit in units:
+            try:
+                release = unit.partition("@")[2].split("-")[1]
+                child = Child.find(self.port, self.path(release), unit)
+            except (OSError, ValueError):
+                systemd.end([unit])
+                continue
+            self.watch(child)
+            self.draining.append(child)
 
     def run(self) -> None:
         """Serve until systemd says that it is enough."""
