@@ -155,7 +155,8 @@ class TestOutdated:
         assert libraries.outdated(start(library).pid, []) == ""
 
     def test_a_child_has_the_age_of_the_first_process(self, libraries, library, start):
-        fork = "child = os.fork()\nprint(child or os.getpid(), flush=True)\nif child: code.close()"
+        # In one write each: the two lines come from two processes.
+        fork = "child = os.fork()\nos.write(1, b'%d\\n' % (child or os.getpid()))\nif child: code.close()"
         first = start(library, fork)
         self.replace(library)
         first.stdin.write("\n")
