@@ -32,7 +32,8 @@ class Activation:
         self.name, self.release, self.before, self.static = name, release, before, static
         self.home, self.unit = f"/srv/{name}", f"tornado-{name}"
         self.settings = self.settings_of(release)
-        self.timeout = self.settings["start_timeout"] + self.settings["settle_time"] + SYSTEMCTL_TIMEOUT
+        # Three times the first, where its processes wait for a processor.
+        self.timeout = self.settings["start_timeout"] * 3 + self.settings["settle_time"] + SYSTEMCTL_TIMEOUT
         # Where the process before has to end first.
         self.timeout += self.drain_timeout(before["current"]) + DRAIN_MARGIN
         self.ports = [Port(name, number, self.timeout) for number in ports]

@@ -327,6 +327,25 @@ def test_a_process_that_only_waits_for_a_processor_is_let_live(silent):
     assert one.ping(begun + 25)
 
 
+def test_a_new_process_that_only_waits_for_a_processor_is_refused_no_sooner(silent):
+    one, wait = silent(0)
+    one.settings["start_timeout"] = 8
+    one.cgroup = "/tornado-x-worker"
+    wait(3.0)
+    one.prove(one.begun + 10)
+    assert one.reason == ""
+    wait(1.0)
+    one.prove(one.begun + 10)
+    assert "did not listen on port 8000 within 8 s" in one.reason
+    one.reason = ""
+    # And if it never gets one, at last it is refused all the same.
+    wait(100.0)
+    one.prove(one.begun + 23)
+    assert one.reason == ""
+    one.prove(one.begun + 25)
+    assert one.reason
+
+
 def test_a_program_may_block_for_a_minute_unless_it_is_told_otherwise(silent):
     limit = evaluate("tornado_app", "tornado_app_watchdog")
     one, _wait = silent(limit)

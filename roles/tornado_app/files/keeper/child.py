@@ -222,7 +222,7 @@ class Child:
         """Ask for its health until it serves or has failed."""
         if self.state not in (State.STARTING, State.PROVEN) or self.reason:
             return
-        if self.state == State.STARTING and now - self.begun > self.settings["start_timeout"]:
+        if self.state == State.STARTING and self.is_late(now):
             self.reason = self.why_not_proven()
         elif self.health.question:
             wrong = self.health.read()
@@ -238,6 +238,20 @@ class Child:
         elif self.listens and now >= self.next_probe and not self.health.ask(self):
             # The kernel had no room for it: that says nothing about the process.
             self.next_probe = now + PROBE_INTERVAL
+
+    def is_late(self, now: float) -> bool:
+        """Whether it has had its time to start, by overdue() as long as its unit is there."""
+        limit: float = self.settings["start_timeout"]
+        return now - self.begun > limit and (not self.cgroup or self.overdue(now - self.begun, limit, limit))
+
+    def overdue(self, seconds: float, limit: float, grace: float, before: float = 0.0) -> bool:
+        """Whether it has taken too long for something.
+
+        Time in which its unit waited for a processor does not count, up to twice the grace: ending
+        a process that only waits would add to the load that it waits for.
+        before: what waited() was when it began.
+        """
+        return seconds - min(systemd.waited(self.cgroup) - before, grace * 2) > limit
 
     def why_not_proven(self) -> str:
         """What was missing until its time was up."""
@@ -273,9 +287,7 @@ class Child:
         """Ask whether its loop turns; True if it has not turned for too long.
 
         Asked every eighth of the watchdog's time or oftener, and given three quarters to answer,
-        by a keeper that looks every sixteenth: a process is replaced within that time. Time in
-        which its unit waited for a processor does not count, up to twice the limit: killing
-        a process that only waits would add to the load that it waits for.
+        by a keeper that looks every sixteenth: a process is replaced within that time.
         """
         limit: float = self.settings["watchdog"]
         interval = min(limit / 8 or PING_INTERVAL, PING_INTERVAL)
@@ -284,7 +296,7 @@ class Child:
             self.send({"do": "ping"})
         if not limit or self.killed or self.answered >= self.asked or now - self.asked <= limit * 0.75:
             return False
-        return now - self.asked - min(systemd.waited(self.cgroup) - self.waited, limit * 2) > limit * 0.75
+        return self.overdue(now - self.asked, limit * 0.75, limit, self.waited)
 
     def drain(self, now: float, successor: "Child | None" = None, close: bool = False) -> None:
         """Let it finish what is in flight; idle connections go to the successor, if there is one.

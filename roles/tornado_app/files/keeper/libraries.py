@@ -226,9 +226,9 @@ class Port:
             limits = settings_of(os.path.join(self.home, "releases", release)) if release else {}
         except (OSError, ValueError) as problem:
             raise Failure(f"its release can't be read ({problem})") from problem
-        timeout = MARGIN + sum(
-            limits.get(name, 0) for name in ("start_timeout", "settle_time", "drain_timeout")
-        )
+        # Three times the first, where it waits for a processor.
+        start, settle, drain = (limits.get(name, 0) for name in LIMITS)
+        timeout = MARGIN + 3 * start + settle + drain
         if self.keeper_path:
             # The next keeper takes the process over and swaps it too.
             restart(self.service, timeout)
