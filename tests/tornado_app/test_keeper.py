@@ -303,7 +303,7 @@ def silent(monkeypatch):
         made.append(
             module.Child(8000, "/srv/x/releases/one", settings, "tornado-x-worker@8000-one-1.service")
         )
-        made[0].attach(near, os.getpid(), {})
+        made[0].attach(near, os.getpid(), {"ControlGroup": "/tornado-x-worker"})
         return made[0], wait
 
     yield make
@@ -330,7 +330,6 @@ def test_a_process_that_only_waits_for_a_processor_is_let_live(silent):
 def test_a_new_process_that_only_waits_for_a_processor_is_refused_no_sooner(silent):
     one, wait = silent(0)
     one.settings["start_timeout"] = 8
-    one.cgroup = "/tornado-x-worker"
     wait(3.0)
     one.prove(one.begun + 10)
     assert one.reason == ""

@@ -73,6 +73,7 @@ class Child:
         self.cgroup = ""
         self.state = State.STARTING
         self.begun = self.since = time.monotonic()
+        self.start_watch = systemd.Stopwatch("", self.begun)
         self.looked = 0.0  # when systemd was last asked about the unit
         self.adopted = False
         self.told_to_accept = False
@@ -85,8 +86,8 @@ class Child:
         self.load: dict[str, int] = {}  # what the runner last said: requests, connections, websockets
         self.health = Health(settings["health_path"])
         self.next_probe = 0.0
-        self.asked = self.answered = time.monotonic()  # the last ping, the last answer
-        self.waited = 0.0  # as waited() was at the last ping
+        self.ping_watch = systemd.Stopwatch("", self.begun)  # since the last ping
+        self.answered = self.begun  # when the runner last said something
         self.unknown = False  # adopted, and not heard of yet
         self.drain_begun = 0.0
         self.deadline: float | None = None  # when it is killed, whatever it does
@@ -139,7 +140,7 @@ class Child:
         self.pidfd = os.pidfd_open(pid)
         self.control, self.pid = control, pid
         self.control.setblocking(False)
-        self.cgroup = unit.get("ControlGroup", "")
+        self.cgroup = self.start_watch.cgroup = unit.get("ControlGroup", "")
 
     @property
     def number(self) -> int:
@@ -222,7 +223,7 @@ class Child:
         """Ask for its health until it serves or has failed."""
         if self.state not in (State.STARTING, State.PROVEN) or self.reason:
             return
-        if self.state == State.STARTING and self.is_late(now):
+        if self.state == State.STARTING and self.start_watch.over(now, self.settings["start_timeout"]):
             self.reason = self.why_not_proven()
         elif self.health.question:
             wrong = self.health.read()
@@ -238,20 +239,6 @@ class Child:
         elif self.listens and now >= self.next_probe and not self.health.ask(self):
             # The kernel had no room for it: that says nothing about the process.
             self.next_probe = now + PROBE_INTERVAL
-
-    def is_late(self, now: float) -> bool:
-        """Whether it has had its time to start, by overdue() as long as its unit is there."""
-        limit: float = self.settings["start_timeout"]
-        return now - self.begun > limit and (not self.cgroup or self.overdue(now - self.begun, limit, limit))
-
-    def overdue(self, seconds: float, limit: float, grace: float, before: float = 0.0) -> bool:
-        """Whether it has taken too long for something.
-
-        Time in which its unit waited for a processor does not count, up to twice the grace: ending
-        a process that only waits would add to the load that it waits for.
-        before: what waited() was when it began.
-        """
-        return seconds - min(systemd.waited(self.cgroup) - before, grace * 2) > limit
 
     def why_not_proven(self) -> str:
         """What was missing until its time was up."""
@@ -291,12 +278,13 @@ class Child:
         """
         limit: float = self.settings["watchdog"]
         interval = min(limit / 8 or PING_INTERVAL, PING_INTERVAL)
-        if now - self.asked >= interval and self.answered >= self.asked:
-            self.asked, self.waited = now, systemd.waited(self.cgroup)
+        asked = self.ping_watch.begun
+        if now - asked >= interval and self.answered >= asked:
+            self.ping_watch = systemd.Stopwatch(self.cgroup, now)
             self.send({"do": "ping"})
-        if not limit or self.killed or self.answered >= self.asked or now - self.asked <= limit * 0.75:
+        if not limit or self.killed or self.answered >= self.ping_watch.begun:
             return False
-        return self.overdue(now - self.asked, limit * 0.75, limit, self.waited)
+        return self.ping_watch.over(now, limit * 0.75, limit)
 
     def drain(self, now: float, successor: "Child | None" = None, close: bool = False) -> None:
         """Let it finish what is in flight; idle connections go to the successor, if there is one.

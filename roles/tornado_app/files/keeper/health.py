@@ -4,6 +4,7 @@ import socket
 import time
 from typing import Protocol
 
+from systemd import Stopwatch
 from words import MAX_REASON, Message
 
 ANSWER_TIMEOUT = 5.0  # seconds for one answer
@@ -17,6 +18,7 @@ class Process(Protocol):
     """What of a process a question needs. answered: when its runner last said something."""
 
     port: int
+    cgroup: str
     answered: float
 
     def send(self, message: Message, handed: socket.socket | None = None) -> bool:
@@ -27,7 +29,7 @@ class Request:
     """A GET, on a connection that nobody but this process can answer. sent: whether it is on its way."""
 
     def __init__(self, process: Process, path: str) -> None:
-        self.begun = time.monotonic()
+        self.watch = Stopwatch(process.cgroup, time.monotonic())
         self.head = b""
         self.near, far = socket.socketpair()
         self.near.setblocking(False)
@@ -41,7 +43,7 @@ class Request:
         try:
             data = self.near.recv(4096)
         except BlockingIOError:
-            late = time.monotonic() - self.begun > ANSWER_TIMEOUT
+            late = self.watch.over(time.monotonic(), ANSWER_TIMEOUT)
             return (0, f"gave no answer within {ANSWER_TIMEOUT:.0f} s") if late else None
         except OSError as problem:
             return 0, f"cut the connection ({problem.strerror})"
@@ -67,14 +69,14 @@ class Ping:
     """Whether the loop turns, asked without a request. sent: whether it is on its way."""
 
     def __init__(self, process: Process) -> None:
-        self.process, self.begun = process, time.monotonic()
+        self.process, self.watch = process, Stopwatch(process.cgroup, time.monotonic())
         self.sent = process.send({"do": "ping"})
 
     def read(self) -> Answer | None:
         """None while there is no answer."""
-        if self.process.answered >= self.begun:
+        if self.process.answered >= self.watch.begun:
             return 200, "turns its loop"
-        late = time.monotonic() - self.begun > ANSWER_TIMEOUT
+        late = self.watch.over(time.monotonic(), ANSWER_TIMEOUT)
         return (0, f"its loop has not turned for {ANSWER_TIMEOUT:.0f} s") if late else None
 
     def close(self) -> None:

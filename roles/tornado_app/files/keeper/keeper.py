@@ -67,7 +67,7 @@ class Swap:
         old: Child | None = None,
     ) -> None:
         self.child, self.client, self.hold, self.old = child, client, hold, old
-        self.accept_sent: float | None = None
+        self.accept_watch: systemd.Stopwatch | None = None  # since it was let at the port
         self.seconds: float | None = None  # from its start to its first good answer
         self.restarts = 0
         self.start_at: float | None = None  # once nothing else of the program is on the port
@@ -434,8 +434,8 @@ class Keeper:
             self.fail(swap, child.reason)
         elif child.state == State.SERVING:
             self.take_over(swap, now)
-        elif swap.accept_sent is not None:
-            if now - swap.accept_sent > ACCEPT_TIMEOUT:
+        elif swap.accept_watch is not None:
+            if swap.accept_watch.over(now, ACCEPT_TIMEOUT):
                 self.fail(swap, f"did not accept within {ACCEPT_TIMEOUT:.0f} s")
         elif child.state == State.PROVEN:
             if swap.seconds is None:
@@ -443,7 +443,7 @@ class Keeper:
                 if swap.hold:
                     self.answer(swap.client, ok=True, pid=child.pid, seconds=swap.seconds)
             if not swap.hold and child.settled(now):
-                swap.accept_sent = now
+                swap.accept_watch = systemd.Stopwatch(child.cgroup, now)
                 child.told_to_accept = True
                 child.send({"do": "accept"})
 
@@ -460,7 +460,7 @@ class Keeper:
         )
         for child in [*([self.serving] if self.serving else []), *self.draining]:
             child.kill()
-        swap.accept_sent = None
+        swap.accept_watch = None
         swap.restarts += 1
         swap.start_at = now + RETRY_INTERVAL
 
@@ -529,7 +529,7 @@ class Keeper:
         self.forget(swap)
         if swap.child.state == State.ENDED or not swap.child.unit:
             return
-        if swap.accept_sent is not None:
+        if swap.accept_watch is not None:
             self.drain(swap.child, self.serving)
         else:
             swap.child.kill()
@@ -587,7 +587,7 @@ class Keeper:
         self.selector.unregister(client.channel)
         client.channel.close()
         self.clients.remove(client)
-        if self.swap and self.swap.client is client and self.swap.accept_sent is None:
+        if self.swap and self.swap.client is client and self.swap.accept_watch is None:
             self.discard(self.swap)
         if client.last_words:
             self.late_lines.append((time.monotonic() + 0.3, client.last_words))

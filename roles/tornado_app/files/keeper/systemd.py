@@ -69,6 +69,26 @@ def waited(cgroup: str) -> float:
     return 0.0
 
 
+class Stopwatch:
+    """How long a unit takes for something. cgroup: its ControlGroup=; "" while it has none.
+
+    Time in which it waited for a processor does not count, up to twice a grace: ending a process that only
+    waits would add to the load that it waits for.
+    """
+
+    def __init__(self, cgroup: str, now: float) -> None:
+        self.cgroup, self.begun = cgroup, now
+        self.before = waited(cgroup) if cgroup else 0.0
+
+    def over(self, now: float, limit: float, grace: float | None = None) -> bool:
+        """Whether that were more seconds than a limit. grace: the limit where it is not given."""
+        seconds = now - self.begun
+        if seconds <= limit or not self.cgroup:
+            return seconds > limit
+        most = 2 * (limit if grace is None else grace)
+        return seconds - min(waited(self.cgroup) - self.before, most) > limit
+
+
 def systemctl(*words: str) -> str:
     """What systemctl prints. OSError with its own sentence: it failed, or took too long."""
     try:
