@@ -30,8 +30,11 @@ BAD = {
     "a syntax error": (lambda text: "def (:\n" + text, "exited with status 1 before it answered"),
     "a missing import": (lambda text: "import nowhere\n" + text, "No module named 'nowhere'"),
     "an exit at once": (lambda _text: "raise SystemExit(3)\n", "exited with status 3 before it answered"),
-    "no port": (lambda _text: "import time\ntime.sleep(60)\n", "did not listen on port 8000 within 8 s"),
-    "another port": (instead("(options.port, ", "(options.port + 500, "), "(it listens on 8500: tell it"),
+    "no port": (lambda _text: "import time\ntime.sleep(60)\n", "port 8000 did not listen within 8 s"),
+    "another port": (
+        instead("(options.port, ", "(options.port + 500, "),
+        "(the program listens on 8500: tell it",
+    ),
     "an error": (instead('self.write("ok")', "self.set_status(500)"), "/healthz answered 500, not 200"),
     "a health that hangs": (instead('self.write("ok")', "time.sleep(60)"), "/healthz gave no answer"),
     "a death soon after": (lambda text: DIES + text, "exited with status 7 before it was let at the port"),

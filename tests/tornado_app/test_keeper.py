@@ -38,11 +38,11 @@ BAD = {
     "an exit at once": ("raise SystemExit(3)\n", "exited with status 3 before it answered"),
     "no port": (
         "import time\ntime.sleep(60)\n",
-        "did not listen on port {port} within 5 s (tornado_app_start_timeout is how long it may take)",
+        "did not listen within 5 s (tornado_app_start_timeout is how long it may take)",
     ),
     "another port": (
         HEAD % "pass" + SERVE.replace("options.port", "options.port + 1"),
-        "did not listen on port {port} within 5 s (it listens on {next}: tell it {{port}}, or name that in "
+        "did not listen within 5 s (the program listens on {next}: tell it {{port}}, or name that in "
         "tornado_app_listens_on)",
     ),
     "an error": (
@@ -85,7 +85,7 @@ BAD = {
     ),
     "another server elsewhere": (
         "import http.server\nhttp.server.HTTPServer(('127.0.0.1', {next}), None).serve_forever()\n",
-        "did not listen on port {port} within 5 s (it has opened port {next} without Tornado, whose servers",
+        "did not listen within 5 s (it has opened port {next} without Tornado, whose servers",
     ),
     "Python's own server": (
         "import http.server, sys\n"

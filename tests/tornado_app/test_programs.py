@@ -91,7 +91,7 @@ def test_a_settings_file_that_names_another_port_is_refused_in_a_sentence(deploy
     )
     (port.home / "releases/two/with_settings/evening.conf").write_text(f"port = {other}\n")
     answer = port.ask(do="swap", release="two")
-    wanted = f"did not listen on port {port.number} within 20 s (it listens on {other}: tell it "
+    wanted = f"did not listen within 20 s (the program listens on {other}: tell it "
     assert answer["reason"] == wanted + "{port}, or name that in tornado_app_listens_on)"
     assert port.get("/") == "Good evening, friendly user!"
 
@@ -145,8 +145,8 @@ def test_a_program_that_listens_on_a_unix_socket_is_told_so(deploy):
     port.add("unix", PROGRAMS, main="unix_socket.py", start_timeout=4)
     reason = port.ask(do="swap", release="unix")["reason"]
     path = next(line for line in port.log.read_text().splitlines() if line.endswith("web.sock"))
-    where = f"(it listens on the Unix socket {path}: let it listen on {{port}})"
-    assert reason == f"did not listen on port {port.number} within 4 s {where}"
+    where = f"(the program listens on the Unix socket {path}: let it listen on {{port}})"
+    assert reason == f"did not listen within 4 s {where}"
 
 
 def test_a_program_that_opens_its_port_by_other_means_as_well_is_told_what_to_write(deploy):

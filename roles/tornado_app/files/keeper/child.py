@@ -248,13 +248,17 @@ class Child:
         if self.listens:
             return f"is not well {limit} ({self.wrong or self.health.says()})"
         elsewhere = (
-            f" (it listens on the Unix socket {self.unix}: let it listen on {{port}})" if self.unix else ""
+            f" (the program listens on the Unix socket {self.unix}: let it listen on {{port}})"
+            if self.unix
+            else ""
         )
         if self.others:
             ports = ", ".join(map(str, self.others))
-            elsewhere = f" (it listens on {ports}: tell it {{port}}, or name that in tornado_app_listens_on)"
+            elsewhere = (
+                f" (the program listens on {ports}: tell it {{port}}, or name that in tornado_app_listens_on)"
+            )
         slow = " (tornado_app_start_timeout is how long it may take)"
-        return f"did not listen on port {self.port} {limit}{elsewhere or self.without_tornado() or slow}"
+        return f"did not listen {limit}{elsewhere or self.without_tornado() or slow}"
 
     def without_tornado(self) -> str:
         """What makes it look as if it were no program of Tornado's, in words; "" where nothing does."""
