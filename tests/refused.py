@@ -38,7 +38,7 @@ REFUSED = {
     ),
     "an app that nobody knows": (
         {"tornado_app_apps": [{"name": "one"}], "tornado_app_name": "two"},
-        "tornado_app_name: there is no app 'two'. Say which one with tornado_app_name: one.",
+        "tornado_app_name: there is no app 'two'. Say which one with -e tornado_app_name=NAME: one.",
     ),
     "a source that does not exist": (
         {"tornado_app_source": "/no/such/folder"},

@@ -117,7 +117,10 @@ def test_the_run_after_it_changes_nothing(run, playbook, changed):
 def test_a_verb_refuses_to_guess_which_app_is_meant(run, playbook):
     code, output = playbook("playbooks/deploy.yml", "-e", "tornado_app_version=v1")
     assert code != 0
-    assert "Say which one with tornado_app_name: hello, probe" in output
+    assert "Say which one with -e tornado_app_name=NAME: hello, probe" in output
+    code, output = playbook("playbooks/rollback.yml")
+    assert code != 0
+    assert "Say which one with -e tornado_app_name=NAME: hello, probe" in output
 
 
 def test_who_wants_a_terminal_for_sudo_is_told_what_to_change(run, host, playbook, changed):

@@ -449,13 +449,13 @@ class Inputs:
         version = self.variables["tornado_app_version"]
         if not self.apps:
             yield (
-                f"tornado_app_name: there is no app '{self.named}'. Say which one with tornado_app_name: "
+                f"tornado_app_name: there is no app '{self.named}'. Say which one with -e tornado_app_name=NAME: "
                 f"{listed(names)}."
             )
         elif len(self.apps) > 1 and version:
             yield (
                 f"tornado_app_version: '{version}' fits one app only, and this host has several. "
-                f"Say which one with tornado_app_name: {listed(names)}."
+                f"Say which one with -e tornado_app_name=NAME: {listed(names)}."
             )
         for app in self.apps:
             yield from app.refusals()
