@@ -19,7 +19,7 @@ from ansible.plugins.action import ActionBase
 from ansible.template import Templar
 from ansible.utils.vars import load_extra_vars
 
-from ..plugin_utils.apply import apply
+from ..plugin_utils.apply import look
 from ..plugin_utils.cluster import OPTIONS, Cluster
 from ..plugin_utils.command_line import COLLECTION, ROOT, own_playbooks
 from ..plugin_utils.controller import folders, located, looked, options, text_of
@@ -319,12 +319,9 @@ class ActionModule(ActionBase):
         found += [*runs[0].system(), *(sentence for one in inputs.values() for sentence in one.refusals())]
         found += shared({role: one.listens() for role, one in inputs.items()}, runs[0].host)
         try:
-            words = {"questions": {role: one.questions() for role, one in inputs.items()}}
-            looked = apply(self, "look", words, task_vars)
-            if looked.get("failed"):
-                raise AnsibleError(looked.get("msg", "the host can't be looked at"))
+            answers = look(self, {role: one.questions() for role, one in inputs.items()}, task_vars)
             for role, one in inputs.items():
-                roles[role] = looked["answers"][role]
+                roles[role] = answers[role]
                 found += one.answers(roles[role])
                 found += barred(role, roles[role]["masked"], runs[0].host)
                 if hasattr(one, "surplus"):

@@ -7,7 +7,7 @@ from ansible.plugins.action import ActionBase
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..module_utils.nginx_paths import DRAINED
-from ..plugin_utils.apply import apply
+from ..plugin_utils.apply import apply, look
 from ..plugin_utils.command_line import ROOT
 from ..plugin_utils.controller import text_of
 from ..plugin_utils.nginx_proxy import IPV6
@@ -153,6 +153,4 @@ class ActionModule(ActionBase):
 
     def build(self, task_vars):
         """What nginx says of its version and build, now that it may be installed."""
-        words = {"questions": {"nginx_proxy": {"nginx": True}}}
-        looked = apply(self, "look", words, task_vars)
-        return looked["answers"]["nginx_proxy"]["build"]
+        return look(self, {"nginx_proxy": {"nginx": True}}, task_vars)["nginx_proxy"]["build"]

@@ -2,7 +2,7 @@
 
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils.command_line import COLLECTION
+from ..plugin_utils.apply import call
 from ..plugin_utils.values import listed
 
 
@@ -40,8 +40,7 @@ class ActionModule(ActionBase):
         variable = "nginx_proxy_drain" if drained else "nginx_proxy_undrain"
         if host and (problem := unknown(host, task_vars["groups"])):
             return {**result, "failed": True, "msg": f"{variable}: {problem}"}
-        name = f"{COLLECTION}.nginx_proxy_drain"
-        done = self._execute_module(module_name=name, module_args=words, task_vars=task_vars)
+        done = call(self, "nginx_proxy_drain", words, task_vars)
         if done.get("unreachable"):
             return {**result, **done}
         proxy = self._task.delegate_to or task_vars["inventory_hostname"]

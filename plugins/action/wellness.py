@@ -2,7 +2,7 @@
 
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils.command_line import COLLECTION
+from ..plugin_utils.apply import call
 from ..plugin_utils.reboot import differing
 
 BEFORE = "__tornadoes_before"  # what the playbook registers of each host
@@ -25,9 +25,7 @@ class ActionModule(ActionBase):
                 "failed": True,
                 "msg": f"{host} is the machine that this runs on. Reboot it by hand.",
             }
-        done = self._execute_module(
-            module_name=f"{COLLECTION}.wellness", module_args=words, task_vars=task_vars
-        )
+        done = call(self, "wellness", words, task_vars)
         if done.get("failed") and not words.get("before"):
             done["msg"] = f"{host} is not well: {done['msg']}"
         return {**result, **done}
