@@ -227,7 +227,7 @@ REFUSED = {
     ),
     "a redirect from no name": (
         sites({"redirects": ["https://example.org"]}),
-        "nginx_proxy_sites: 'https://example.org' can't be the name of a site.",
+        "nginx_proxy_sites: 'https://example.org' (it is an address of a page) can't be the name of a site.",
     ),
     "a first name that no file can have": (
         sites({"names": [".".join(["a" * 60] * 4), "www.example.org"]}),

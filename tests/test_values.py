@@ -99,6 +99,72 @@ def test_a_name_in_other_letters_is_published_as_the_dns_has_it():
 
 
 @pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("my_site.example.org", "it has an underscore"),
+        ("www.example.org.", "it ends with a dot"),
+        ("WWW.example.org", "it has capitals"),
+        ("www.example.org:8443", "it has a port"),
+        ("[2001:db8::7]:8443", "it has a port"),
+        ("https://www.example.org", "it is an address of a page"),
+        ("a." * 130 + "org", "it is too long"),
+    ],
+)
+def test_what_a_name_must_not_have_is_named(name, why):
+    site = {"names": ["www.example.net", name], "upstreams": ["127.0.0.1:8000"]}
+    [sentence] = said("nginx_proxy", nginx_proxy_sites=[site])
+    assert sentence.startswith(f"nginx_proxy_sites: '{name}' ({why}) can't be the name of a site. Give ")
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        {"tornado_app_name": "My App"},
+        {"tornado_app_name": 42},
+        {"tornado_app_apps": [{"name": "chat", "prots": [8000]}]},
+        {"tornado_app_apps": [{"name": "My App"}]},
+    ],
+)
+def test_a_name_of_an_app_that_is_refused_brings_no_sentence_that_follows_from_it(refused):
+    files = [{"url": "/static/", "path": "/srv/My App/static/"}]
+    given = {"nginx_proxy_sites": [{"names": ["a.org"], "app": "chat", "static": files}], **refused}
+    host = {"groups": {"tornado_app": ["www1"], "nginx_proxy": ["www1"]}}
+
+    def about_sites(*validated):
+        checked, _mistyped = inputs("nginx_proxy", **given, **host)
+        checked.run.runners = validated
+        return "\n".join(checked.refusals())
+
+    assert "runs on no host" not in about_sites("www1")
+    if "My App" in str(refused):
+        assert about_sites("www1") == ""
+    # Where nobody looks at the app in this run, nobody else says what is wrong.
+    assert "app 'chat' runs on no host" in about_sites()
+
+
+def test_who_listens_on_the_ports_of_an_app_that_can_t_be_called_so_is_not_said():
+    """They may be its own, from before somebody mistyped its name."""
+    there = {"holders": {"8000": "tornado-chat@8000.socket"}, "folders": {}, "no_groups": [], "calendars": {}}
+
+    def about(name):
+        return "".join(inputs("tornado_app", tornado_app_name=name)[0].answers({**there, "paths": {}}))
+
+    assert "8000 is listened on by tornado-chat@8000.socket" in about("shop")
+    assert about("My Chat") == about("chat") == ""
+
+
+def test_the_sites_of_a_host_are_not_missed_while_a_name_is_refused():
+    found = {"holders": {}, "paths": {}, "settings": [], "unmanaged": [], "sites": ["my-site.example.org"]}
+
+    def about(name):
+        site = {"names": [name], "upstreams": ["127.0.0.1:8000"]}
+        return "".join(inputs("nginx_proxy", nginx_proxy_sites=[site])[0].answers(found))
+
+    assert "my-site.example.org is on www1 and in no entry" in about("www.example.org")
+    assert about("my_site.example.org") == about("my-site.example.org") == ""
+
+
+@pytest.mark.parametrize(
     "name", ["a" * 64 + ".example.org", ".".join(["a" * 60] * 5), "bü cher.example", "ü" * 70]
 )
 def test_a_name_that_the_dns_can_t_have_is_refused(name):

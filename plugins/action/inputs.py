@@ -56,6 +56,7 @@ class Run:
             "ansible_search_path": [str(role_path), *variables.get("ansible_search_path", [])],
         }
         self.refused = {}  # variable to why its value can't be used
+        self.runners = []  # the hosts whose apps this run validates
         self.host = variables["inventory_hostname"]
         self.facts = variables.get("ansible_facts", {})
         self.names = {self.host, *(self.facts.get(name, self.host) for name in ("hostname", "fqdn"))}
@@ -284,6 +285,8 @@ class ActionModule(ActionBase):
             refusals += names.refusals(run.quietly)
             doubts += names.doubts(run.quietly)
             run.types()
+            # Those that are still there to say what is wrong with them.
+            run.runners = [one for one in self.runners(runs) if one in task_vars["ansible_play_hosts"]]
             refusals += [sentence for problems in run.refused.values() for sentence in problems]
         result["roles"] = {run.role: {} for run in runs}
         if self._task.args.get("values"):

@@ -8,6 +8,7 @@ import ipaddress
 from dataclasses import dataclass
 from functools import cached_property
 
+from .tornado_app import NAME
 from .values import address, filled, listed, whole
 
 # Of each host, for all roles.
@@ -93,6 +94,13 @@ def apps_of(run):
         if run.decent("tornado_app_state", __tornado_app_entry=entry) == "present":
             found[name] = [int(one) for one in run.decent("tornado_app_ports", __tornado_app_entry=entry)]
     return found
+
+
+def misnamed(run):
+    """Whether the role tornado_app refuses what the apps of a host are called. run: of that role, there."""
+    run.types()
+    refused = {"tornado_app_apps", "tornado_app_name"} & set(run.refused)
+    return bool(refused) or not all(map(NAME.fullmatch, apps_of(run)))
 
 
 def below_app(name):
@@ -200,8 +208,20 @@ class Cluster:
         ]
         return {folder: one for one in there for folder in below_app(one)}
 
+    @cached_property
+    def misnamed(self):
+        """Whether this run refuses what apps are called, so that nothing else can be said of their names."""
+        return any(misnamed(self.run.on(name, "tornado_app")) for name in self.run.runners)
+
+    def of_a_misnamed(self, path):
+        """Whether a path is wrong by the name of an app that this run refuses."""
+        apps = {app for host in self.hosts.values() for app in host.apps if not NAME.fullmatch(app)}
+        return self.misnamed and path.startswith(tuple(one for app in apps for one in below_app(app)))
+
     def about_app(self, name):
         """Half a sentence on why an app can be nobody's upstream."""
+        if not self.members(name) and self.misnamed:
+            return
         there = sorted({app for host in self.hosts.values() for app in host.apps})
         members = self.members(name)
         if not members:

@@ -27,6 +27,7 @@ from .nginx_proxy_values import (
     called,
     every,
     every_server,
+    no_site_name,
     server,
     servers,
     site_name,
@@ -107,12 +108,11 @@ class Inputs:
         """What the sites are called, and whether they are anything."""
         if not all(site["names"] for site in self.sites):
             yield "nginx_proxy_sites: a site has names: []. Give it at least one name."
-        if bad := [
-            one for one in every(self.sites, "names") + every(self.sites, "redirects") if not site_name(one)
-        ]:
+        if bad := self.misnamed():
             yield (
-                f"nginx_proxy_sites: {quoted(bad)} can't be the name of a site. Give host names in lowercase "
-                "(www.example.org, *.example.org) or addresses, without a port."
+                f"nginx_proxy_sites: {listed(map(no_site_name, bad))} can't be the name of a site. Give host names of "
+                "lowercase letters, digits and dashes, with dots between (www.example.org, *.example.org), or addresses, "
+                "without a port."
             )
         names = [called(site) for site in self.sites]
         if long := [one for one in names if LONGEST_FIRST < len(one) <= LONGEST_NAME]:
@@ -138,6 +138,11 @@ class Inputs:
             yield (
                 f"nginx_proxy_sites: {listed(empty)} has no app, no upstreams and no static. Give one, or state: absent."
             )
+
+    def misnamed(self):
+        """Names that no site can have."""
+        names = every(self.sites, "names") + every(self.sites, "redirects")
+        return [one for one in names if not site_name(one)]
 
     def members(self, app):
         """The hosts that an app's requests go to; none where it runs on this host alone."""
@@ -210,7 +215,8 @@ class Inputs:
                 "as in /static/, with something plain between."
             )
         paths = [one["path"] for one in static] + [site["favicon"] for site in self.sites if site["favicon"]]
-        if bad := [one for one in paths if not PATH.fullmatch(one)]:
+        cluster = self.run.cluster
+        if bad := [one for one in paths if not (PATH.fullmatch(one) or cluster.of_a_misnamed(one))]:
             yield f"nginx_proxy_sites: {quoted(bad)} can't be a path of static files or a favicon. {PATHS}"
         if bad := [one for one in paths + every_server(self.sites) if OWN_TMP.match(one)]:
             yield (
@@ -307,7 +313,9 @@ class Inputs:
             )
         # Their certificates and keys would go, which nobody can bring back.
         known = {slug(name) for name in every(self.sites, "names")}
-        if left := [re.sub("^_", "*", one) for one in found["sites"] if one not in known]:
+        left = [re.sub("^_", "*", one) for one in found["sites"] if one not in known]
+        # One that is refused may be meant to be one of them.
+        if left and not self.misnamed():
             entry = f"{{names: ['{left[0]}'], state: absent}}"
             yield (
                 f"nginx_proxy_sites: {listed(left)} is on {self.run.host} and in no entry. List it, or remove it with "

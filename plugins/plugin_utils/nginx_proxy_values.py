@@ -84,6 +84,20 @@ def site_name(text):
     return named or (text == text.lower() and address(text) is not None)
 
 
+def no_site_name(text):
+    """A text that can't be the name of a site, in quotes, and what of it is to blame where that can be told."""
+    whole = {
+        "it is an address of a page": "/" in text,
+        "it has a port": bool(re.fullmatch(r"[^:]+:[0-9]+|\[.*\]:[0-9]+", text)),
+        "it ends with a dot": text.endswith("."),
+        "it has an underscore": "_" in text,
+        "it has capitals": text != text.lower(),
+        "it is too long": len(text) > LONGEST_NAME,
+    }
+    said = [why for why, so in whole.items() if so][:1]
+    return f"'{text}'" + "".join(f" ({why})" for why in said)
+
+
 def as_ascii(name):
     """A name as the DNS has it: bücher.example is xn--bcher-kva.example. One that can't be is given back."""
     try:

@@ -384,7 +384,8 @@ class App:
             for number, who in sorted(found["holders"].items())
             if number in mine and not ours.match(who)
         ]
-        if bad:
+        # By another name they may be its own.
+        if bad and NAME.fullmatch(self.name):
             yield (
                 f"tornado_app_ports: {listed(bad)} on {self.host}. Give {self.name} other ports, or end what "
                 "listens there first."
