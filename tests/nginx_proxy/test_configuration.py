@@ -154,6 +154,33 @@ def test_a_complaint_quotes_the_line(tmp_path):
     assert said == f'"proxy_read_timeout" directive invalid value in {path}:2 (proxy_read_timeout twosec;)'
 
 
+@pytest.mark.parametrize(
+    ("path", "knows", "helps"),
+    [
+        ("/etc/nginx/mime.types", (0, "nginx-common: /etc/nginx/mime.types\n"), "nginx-common"),
+        ("/usr/share/nginx/x.conf", (0, "libnginx-mod-a:amd64: /usr/share/nginx/x.conf\n"), "libnginx-mod-a"),
+        ("/srv/x.conf", (1, "dpkg-query: no path found matching pattern /srv/x.conf\n"), ""),
+        ("/etc/x", (0, "a, b: /etc/x\n"), ""),
+    ],
+)
+def test_who_has_removed_what_a_package_brought_is_told_how_it_comes_back(
+    tmp_path, monkeypatch, path, knows, helps
+):
+    """As after rm -rf /etc/nginx: apt takes Debian's files for what somebody wants to be without."""
+    conf = tmp_path / "nginx.conf"
+    conf.write_text(f"include {path};\n")
+    monkeypatch.setattr(nginx_reasons, "run", lambda *_words: knows)
+    said = nginx_reasons.explained(
+        f'nginx: [emerg] open() "{path}" failed (2: No such file or directory) in {conf}:1'
+    )
+    command = f"apt-get install --reinstall -o Dpkg::Options::=--force-confmiss {helps}"
+    remedy = f"; it came with {helps}, {command} brings it back"
+    assert said.startswith(
+        f'open() "{path}" failed (2: No such file or directory) in {conf}:1 (include {path};)'
+    )
+    assert (remedy in said) == ("it came with" in said) == bool(helps)
+
+
 def test_a_refusal_brings_back_the_nginx_conf_of_somebody(tmp_path, monkeypatch):
     for name in ("LINK", "NEXT", "DIST", "EDITED"):
         monkeypatch.setattr(nginx_paths, name, str(tmp_path / name))
