@@ -52,18 +52,19 @@ def to_swap(before, release, ports):
     ]
 
 
-def refused(name, release, before, why, log=(), left_out=()):
-    """What the module returns of a release that was not taken. left_out: see the option."""
+def refused(name, release, before, why, log=(), left_out=(), settings=()):
+    """What the module returns of a release that was not taken. settings: the option left_out_settings."""
     goes_on = f"release {before['current']} goes on" if before["current"] else "none ran before"
-    text = f"{name}: release {release} was not taken ({goes_on}): {why}.{remedy(name, [why, *log], left_out)}"
+    helps = remedy(name, [why, *log], left_out, dict(settings))
+    text = f"{name}: release {release} was not taken ({goes_on}): {why}.{helps}"
     return {"failed": True, "msg": text, "reason": why, "log": list(log)}
 
 
 class Rollout:
     """The way of an app on this host to a release, in steps.
 
-    params: name, release, ports, static, event, source, code, who and left_out, as tornado_app_roll has
-    them. before: what the host had, see host.look(). Refusal: it can't even be compared.
+    params: name, release, ports, static, event, source, code, who, left_out and left_out_settings, as
+    tornado_app_roll has them. before: what the host had, see host.look(). Refusal: it can't even be compared.
     """
 
     def __init__(self, params, before):
@@ -128,7 +129,8 @@ class Rollout:
         if problem.bad:
             activation.record(event="refused", reason=str(problem), **self.origin())
         log = problem.log or last_lines(problem.pid, self.begun, activation.settings["health_path"])
-        found = refused(params["name"], params["release"], self.before, str(problem), log, params["left_out"])
+        left_out = params["left_out"], params["left_out_settings"]
+        found = refused(params["name"], params["release"], self.before, str(problem), log, *left_out)
         return {**found, "bad": problem.bad}
 
     def record(self):

@@ -20,6 +20,10 @@ OVERLAP = (
 )
 NO_MODULE = re.compile(r"No module named '([\w.]+)'")
 NO_FILE = re.compile(r"No such file or directory: '([^']+)'")
+LOOKED_UP = re.compile(r"(?:KeyError: |No section: |No option |environ\[|getenv\()['\"]([\w.-]+)['\"]")
+MISSED = re.compile(r"(?i)environment|not set|not found|missing|required|undefined")
+VARIABLE = re.compile(r"\b[A-Z][A-Z0-9_]{2,}\b")
+FIELD = re.compile(r"[a-z][a-z0-9_.]*")  # as pydantic names one that it misses, in a line of its own
 UNKNOWN = " tornado_app_sandbox: {enabled: false} would show whether its sandbox forbids that."
 
 
@@ -50,17 +54,38 @@ def absent(line, home, left_out):
     for name in left_out:
         if any(f"/{name}".endswith(f"/{one}") for one in wanted if one not in (".", "/")):
             return f" {printable(name)} was left out of the release, list it in tornado_app_include."
+    if file and os.path.basename(path).startswith(".env") and not path.startswith("/"):
+        instead = "tornado_app_environment and tornado_app_secrets"
+        return f" The source has no {printable(path)}: give what it says in {instead}."
     return ""
 
 
-def remedy(name, lines, left_out=()):
+def unset(line, settings):
+    """A sentence for a line that misses a setting of a file that was left out of the release, or ""."""
+    names = set(LOOKED_UP.findall(line))
+    names |= set(VARIABLE.findall(line)) if MISSED.search(line) else set()
+    names |= {line} if FIELD.fullmatch(line) else set()
+    names = {one.casefold() for one in names}
+    for path, keys in settings.items():
+        if found := [one for one in keys if one.casefold() in names]:
+            return (
+                f" {found[0]} is set in {printable(path)}, which was left out of the release: give it in"
+                " tornado_app_environment or tornado_app_secrets, or list the file in tornado_app_include."
+            )
+    return ""
+
+
+def remedy(name, lines, left_out=(), settings=None):
     """A sentence for the last line that looks like an app's sandbox; "" where none does.
 
-    left_out: paths in the source that are no part of the release.
+    left_out: paths in the source that are no part of the release. settings: some of them, to the names of
+    what they give values.
     """
     own = (*(f"/var/{kind}/tornado-{name}/" for kind in ("lib", "cache", "log")), "/tmp/", "/var/tmp/")
     for line in reversed(lines):
         if sentence := absent(line, f"/srv/{name}", left_out):
+            return sentence
+        if sentence := unset(line.strip(), settings or {}):
             return sentence
         found = DENIED.search(line)
         if found and found[1]:

@@ -68,6 +68,7 @@ steps: {type: list, elements: list, returned: success, description: "What pip is
 version: {type: str, returned: success, description: "The version that a build would ask git for, or empty."}
 left_out: {type: str, returned: success, description: "A sentence on what somebody may miss, or empty."}
 left_out_paths: {type: list, elements: str, returned: success, description: "What that is about."}
+left_out_settings: {type: dict, returned: success, description: "Files of settings in it, to their names."}
 path: {type: str, returned: success, description: "The tar file; empty for a known release."}
 folder: {type: str, returned: always, description: "The folder that it lies in, for O(remove), or empty."}
 wheels: {type: str, returned: always, description: "Absolute path of the wheels, or empty."}

@@ -39,6 +39,7 @@ options:
   code: {type: str, default: "", description: "Digest of that source's content, for the history."}
   who: {type: str, default: "", description: "Who asked for it, for the history."}
   left_out: {type: list, elements: str, default: [], description: "Paths in the source that are not in it."}
+  left_out_settings: {type: dict, default: {}, description: "Files of settings among these, to their names."}
   keep: {type: int, default: 0, description: "How many releases stay; 0 is all of them."}
   phase:
     type: str

@@ -1,6 +1,8 @@
 """What of a source is no part of a program, and so of no release. Standard library only."""
 
 import os
+import re
+import stat
 
 from ..module_utils.links import resolve
 from ..module_utils.refusal import Refusal
@@ -13,6 +15,10 @@ ENVIRONMENTS = {".venv"}
 # What builds use, as a rule; a page may be served from it all the same.
 BUILT_WITH = {"node_modules"}
 SHOWN = 10  # names in one line
+SETTINGS = re.compile(r"\.?env(?:\..+)?|.+\.(?:env|ini|cfg|conf)")
+# A line that gives a setting its value, or a section of an INI file.
+KEY = re.compile(r"\s*(?:export\s+)?(?:([A-Za-z_][\w.-]*)\s*[=:]|\[([\w.-]+)\]\s*$)")
+LARGEST_SETTINGS, MOST_KEYS = 64 * 1024, 200  # bytes of one file; keys of all
 
 
 def never(path):
@@ -41,6 +47,16 @@ def included(folder, given):
         yield path
 
 
+def keys_in(path):
+    """The names of the settings that a small file of text gives values. None of the values."""
+    found = os.lstat(path)
+    if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST_SETTINGS:
+        return []
+    with open(path, encoding="utf-8", errors="replace") as file:
+        matches = [KEY.match(line) for line in file]
+    return list(dict.fromkeys(one[1] or one[2] for one in matches if one))
+
+
 def within(path, folder):
     """Whether a path is a folder or lies in it."""
     return path == folder or path.startswith(f"{folder}/")
@@ -62,6 +78,7 @@ class LeftOut:
     def __init__(self, folder, wanted=(), ask=None):
         self.folder, self.wanted, self.ask = folder, wanted, ask
         self.ignored, self.found, self.unknown = set(), [], ""
+        self.settings = {}  # path of a file of settings that was left out, to the names of these
         self.enter("")
 
     def enter(self, real):
@@ -84,7 +101,19 @@ class LeftOut:
         if os.path.basename(name) not in BUILT_WITH and not above(real) & self.ignored:
             return False
         self.found.append(name)
+        if SETTINGS.fullmatch(os.path.basename(name)):
+            self.note(name, os.path.join(self.folder, real))
         return True
+
+    def note(self, name, path):
+        """Keep what a file of settings is about: a program may miss that without ever naming the file."""
+        room = MOST_KEYS - sum(map(len, self.settings.values()))
+        try:
+            keys = keys_in(path)[:room]
+        except OSError:
+            return
+        if keys:
+            self.settings[name] = keys
 
     def sentence(self):
         """What somebody may miss, and how it gets in; "" where there is nothing."""

@@ -111,5 +111,6 @@ def pack(params, scratch):
         "version": version,
         "left_out": left_out.sentence(),
         "left_out_paths": left_out.found[:MOST_LEFT_OUT],
+        "left_out_settings": left_out.settings,
         "editable": any(map(requirements.EDITABLE.match, lines)),
     }

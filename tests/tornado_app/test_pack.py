@@ -368,6 +368,23 @@ def ignoring(source, *patterns):
     (source / ".gitignore").write_text("\n".join(patterns))
 
 
+def test_of_settings_that_stay_behind_their_names_are_known_and_no_value(pack, source, tmp_path):
+    secret = "S3CR3T"
+    (source / ".env").write_text(f"# one\nexport COOKIE_SECRET={secret}\nDATABASE = '{secret}'\n{secret}\n")
+    (source / "chat.ini").write_text(f"[database]\nhost: {secret}\n")
+    (source / "big.env").write_text("A=1\n" * 20000)
+    (tmp_path / "elsewhere").write_text("B=1\n")
+    (source / "linked.env").symlink_to(tmp_path / "elsewhere")
+    (source / "notes.txt").write_text("C=1\n")
+    ignoring(source, "*.env", "*.ini", "notes.txt")
+    found = pack()
+    assert found["left_out_settings"] == {
+        ".env": ["COOKIE_SECRET", "DATABASE"],
+        "chat.ini": ["database", "host"],
+    }
+    assert secret not in str(found)
+
+
 def test_what_git_ignores_stays_behind_and_is_named(pack, source):
     (source / "build/deep").mkdir(parents=True)
     (source / "locale/de").mkdir(parents=True)
@@ -394,6 +411,7 @@ def test_what_git_ignores_stays_behind_and_is_named(pack, source):
         " lead.log, build, config.py, locale/de/chat.mo."
         " List in tornado_app_include what the program needs of that."
     )
+    assert found["left_out_settings"] == {}
     more = pack(include=["config.py", "locale/", "./build/deep"])
     assert {"config.py", "locale/de/chat.mo", "build/deep/x.o"} <= set(more["members"])
     assert more["id"] != found["id"]

@@ -96,6 +96,44 @@ def test_what_was_left_out_of_the_release_is_named_where_it_is_missing(line, nam
     assert "left out" not in remedy("chat", ["Traceback", line], ["notes.txt", "fig.py", "e"])
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "KeyError: 'COOKIE_SECRET'",
+        "RuntimeError: COOKIE_SECRET is not set",
+        "decouple.UndefinedValueError: COOKIE_SECRET not found. Declare it as envvar.",
+        'environs.exceptions.EnvError: Environment variable "COOKIE_SECRET" not set',
+        "cookie_secret",  # pydantic: a line of its own, and "Field required" below it
+    ],
+)
+def test_a_setting_of_a_file_that_was_left_out_is_named_where_it_is_missing(line):
+    """load_dotenv says nothing of a .env that is not there: the program misses what it says."""
+    settings = {"local.ini": ["debug"], ".env": ["DEBUG", "COOKIE_SECRET"]}
+    lines = ["Traceback (most recent call last):", line, "  Field required [type=missing]"]
+    said = remedy("chat", lines, settings, settings)
+    assert said.startswith(
+        " COOKIE_SECRET is set in .env, which was left out of the release: give it in tornado_app_"
+    )
+    assert remedy("chat", lines) == ""
+    assert remedy("chat", ["DEBUG:root:begins", "ValueError: 7"], settings, settings) == ""
+
+
+def test_a_section_that_was_left_out_is_named_where_it_is_missing():
+    lines = ["configparser.NoSectionError: No section: 'database'"]
+    assert " database is set in chat.ini, which" in remedy(
+        "chat", lines, (), {"chat.ini": ["database", "host"]}
+    )
+
+
+def test_a_env_that_no_source_has_is_said_to_be_variables():
+    line = "FileNotFoundError: [Errno 2] No such file or directory: '%s'"
+    assert remedy("chat", [line % ".env"]).startswith(
+        " The source has no .env: give what it says in tornado_app_environment"
+    )
+    assert remedy("chat", [line % "/srv/chat/current/.env"]).startswith(" The source has no .env: ")
+    assert remedy("chat", [line % "rooms.txt"]) == remedy("chat", [line % "/opt/.env"]) == ""
+
+
 def test_the_last_words_count():
     lines = ["Read-only file system: 'a'", "Read-only file system: 'b'", "exiting"]
     assert "To write b beside" in remedy("chat", lines)

@@ -27,6 +27,7 @@ SPEC = {
     "code": TEXT,
     "who": TEXT,
     "left_out": {"type": "list", "elements": "str", "default": []},
+    "left_out_settings": {"type": "dict", "default": {}},
     "keep": {"type": "int", "default": 0},
     "phase": {"type": "str", "choices": PHASES, "default": "whole"},
     "digest": TEXT,
@@ -37,7 +38,8 @@ SPEC = {
     "reason": TEXT,
 }
 
-OF_A_ROLLOUT = ("name", "release", "ports", "static", "event", "source", "code", "who", "left_out")
+OF_A_ROLLOUT = ("name", "release", "ports", "static", "event", "source", "code", "who")
+OF_A_ROLLOUT += ("left_out", "left_out_settings")
 
 
 def roll(module, before):
