@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 import yaml
 from ansible._internal._datatag._tags import Origin, VaultedValue
-from ansible_collections.tornadoes.tornadoes.plugins.action.inputs import Run, picked
+from ansible_collections.tornadoes.tornadoes.plugins.action.inputs import Run, picked, unlisted
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils.host import installed_apps
 from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils import names as inputs
 from rendering import ROOT, evaluate, load
 
@@ -524,6 +525,28 @@ def test_an_inventory_that_picks_one_of_its_apps_is_told_which_ones_it_leaves():
     assert list(picked("tornado_app", apps, {"tornado_app_name": "chat"})) == []
     apps.named = ""
     assert list(picked("tornado_app", apps, {})) == []
+
+
+def test_an_app_that_the_inventory_does_not_list_any_more_is_told():
+    """It would run on, with the code of that day, and no run would name it."""
+    apps = SimpleNamespace(all=[{"name": "chat"}], apps=[SimpleNamespace(name="chat")])
+    [sentence] = unlisted("tornado_app", apps, ["chat", "shop"], "www1", {})
+    assert sentence.startswith("tornado_app_apps: shop is on www1 and in no entry, so it stays as it is.")
+    assert "{name: shop, state: absent}" in sentence
+    assert list(unlisted("tornado_app", apps, ["chat"], "www1", {})) == []
+    assert list(unlisted("tornado_app", apps, ["chat", "shop"], "www1", {"tornado_app_name": "chat"})) == []
+    alone = SimpleNamespace(all=[], apps=[SimpleNamespace(name="shop")])
+    assert list(unlisted("tornado_app", alone, ["shop"], "www1", {})) == []
+
+
+def test_the_apps_of_a_host_are_those_with_units_and_releases(tmp_path):
+    for name in ("chat", "shop", "mail"):
+        (tmp_path / f"tornado-{name}.target").touch()
+    (tmp_path / "tornado-chat@.service").touch()
+    (tmp_path / "other.target").touch()
+    for name in ("chat", "shop", "other"):
+        (tmp_path / name / "releases").mkdir(parents=True)
+    assert installed_apps(str(tmp_path), str(tmp_path)) == ["chat", "shop"]
 
 
 @pytest.mark.parametrize(("manager", "refused"), [("systemd", False), ("sh", True), (None, False)])

@@ -239,6 +239,21 @@ def picked(role, apps, given):
         )
 
 
+def unlisted(role, apps, installed, host, given):
+    """A sentence where a host runs apps that the inventory does not list, and so nobody deploys or stops.
+
+    apps: what the role's variables say. installed: the apps that the host has. given: see picked().
+    """
+    if role != "tornado_app" or "tornado_app_name" in given:
+        return
+    known = {one["name"] for one in apps.all} | {one.name for one in apps.apps}
+    if left := [one for one in installed if one not in known]:
+        yield (
+            f"tornado_app_apps: {listed(left)} is on {host} and in no entry, so it stays as it is. To remove "
+            f"it, write {{name: {left[0]}, state: absent}}, if no other inventory has it."
+        )
+
+
 def of_the_host(run):
     """A sentence for each variable of no role that can't be meant."""
     known = {UNPROVEN: {"type": "raw"}, **OPTIONS}
@@ -300,7 +315,10 @@ class ActionModule(ActionBase):
             warnings = [f"{runs[0].host} is {system}, which the roles are not proven on."] if system else []
             warnings += doubts + [sentence for run in runs for sentence in run.warnings()]
             if playbooks:
-                warnings += [one for run in runs if run.inputs for one in picked(run.role, run.inputs, given)]
+                for run in [one for one in runs if one.inputs]:
+                    installed = result["roles"][run.role].get("installed", [])
+                    warnings += picked(run.role, run.inputs, given)
+                    warnings += unlisted(run.role, run.inputs, installed, run.host, given)
             result["warnings"] = warnings
         return result
 

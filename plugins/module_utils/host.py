@@ -55,6 +55,15 @@ def known_ports(unit):
     return sorted((port for port in ports if port.isdigit()), key=int)
 
 
+def installed_apps(units=UNITS, home="/srv"):
+    """Names of the apps that have units and releases here, whoever lists them."""
+    found = [
+        re.fullmatch(r"tornado-([a-z0-9-]+)\.target", os.path.basename(path))
+        for path in glob.glob(f"{units}/*")
+    ]
+    return sorted(one[1] for one in found if one and os.path.isdir(f"{home}/{one[1]}/releases"))
+
+
 def workers(name, port="*"):
     """Units of the app's processes that systemd knows, whatever state they are in."""
     words = ["systemctl", "list-units", "--all", "--plain", "--no-legend", f"tornado-{name}-worker@{port}-*"]

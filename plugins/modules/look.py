@@ -45,7 +45,7 @@ answers:
     next boot; C(masked) the units that nothing can start;
     C(calendars) is expression to what is wrong with it; C(interpreters) is path to what there
     is of that Python, C(why) it can't be used among it; C(instances) is app to the ports, as text, that
-    have a unit which is loaded or enabled;
+    have a unit which is loaded or enabled; C(installed) all apps that there are, where C(apps) are asked for;
     C(sites) the names of the files of the sites that the role C(nginx_proxy) has made; C(settings) the lines
     that somebody has added to Debian's nginx.conf before the role came, and C(unmanaged) the files that it
     includes and the role has not made; C(cards) the interfaces, each with its name and its addresses with

@@ -8,7 +8,7 @@ import stat
 import subprocess
 
 from ..files import read
-from ..host import known_ports
+from ..host import installed_apps, known_ports
 from ..interpreter import examine
 from ..listeners import holders
 from ..nginx_unmanaged import own_settings, unmanaged
@@ -137,6 +137,7 @@ def answer(question):
         "calendars": {text: why for text in question.get("calendars", []) if (why := calendar(text))},
         "interpreters": {path: examine(path) for path in question.get("interpreters", [])},
         "instances": {name: known_ports(f"tornado-{name}") for name in question.get("apps", [])},
+        "installed": installed_apps() if "apps" in question else [],
         "sites": sites() if nginx else [],
         "settings": own_settings() if nginx else [],
         "unmanaged": unmanaged() if nginx else [],
