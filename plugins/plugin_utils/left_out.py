@@ -16,8 +16,8 @@ ENVIRONMENTS = {".venv"}
 BUILT_WITH = {"node_modules"}
 SHOWN = 10  # names in one line
 SETTINGS = re.compile(r"\.?env(?:\..+)?|.+\.(?:env|ini|cfg|conf)")
-# A line that gives a setting its value, or a section of an INI file.
-KEY = re.compile(r"\s*(?:export\s+)?(?:([A-Za-z_][\w.-]*)\s*[=:]|\[([\w.-]+)\]\s*$)")
+# A line that gives a setting its value, or a section of an INI file. The last line of a key ends in "=".
+KEY = re.compile(r"\s*(?:export\s+)?(?:([A-Za-z_][\w.-]*)\s*[=:](?!=|\s*$)|\[([\w.-]+)\]\s*$)")
 LARGEST_SETTINGS, MOST_KEYS = 64 * 1024, 200  # bytes of one file; keys of all
 
 
