@@ -28,6 +28,14 @@ PACKAGES = {
     r"can't find Rust compiler|cargo.*not (found|installed)": "cargo",
 }
 
+# Why no index has answered, which pip says in warnings alone: its error is that there is no such version.
+SILENT = {
+    r"name resolution|Name or service not known|No address associated": "can't resolve the name of its index",
+    r"is not yet valid|has expired": "has a date at which its index's certificate is invalid",
+    r"CERTIFICATE_VERIFY_FAILED": "does not know who has signed its index's certificate",
+    r"Connection refused|timed out|unreachable|No route to host|ProxyError": "can't reach its index",
+}
+
 
 def why(lines):
     """The first error that is no summary of others, with a colon before it; "." where there is none."""
@@ -37,7 +45,16 @@ def why(lines):
 
 
 def remedy(lines):
-    """A sentence that names Debian's packages for what a build misses; empty where nothing is known."""
+    """A sentence on what to do: Debian's packages for what a build misses, or an index that answers.
+
+    Empty where nothing is known.
+    """
     text = "\n".join(lines)
+    broken = "\n".join(
+        line for line in lines if "connection broken by" in line or "confirming the ssl" in line
+    )
+    what = next((what for words, what in SILENT.items() if re.search(words, broken)), "")
+    if what and "(from versions: none)" in text:
+        return f" The host {what}. Mend that, or give tornado_app_index another one, or tornado_app_wheels."
     missing = [package for words, package in PACKAGES.items() if re.search(words, text)]
     return f" List {', '.join(missing)} in tornado_app_packages." if missing else ""

@@ -34,6 +34,36 @@ ERROR: No matching distribution found for tornadoo
 """
 
 
+BROKEN = """
+WARNING: Retrying (Retry(total=0)) after connection broken by '%s': /simple/tornado/
+ERROR: Could not find a version that satisfies the requirement tornado==6.6.1 (from versions: none)
+ERROR: No matching distribution found for tornado==6.6.1
+"""
+
+
+@pytest.mark.parametrize(
+    ("broken", "what"),
+    [
+        ("[Errno -3] Temporary failure in name resolution", "can't resolve the name of its index."),
+        (
+            "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate is not yet valid",
+            "has a date at which its index's certificate is invalid.",
+        ),
+        (
+            "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable to get local issuer",
+            "does not know who has signed its index's certificate.",
+        ),
+        ("[Errno 111] Connection refused", "can't reach its index."),
+        ("Connection to pypi.org timed out. (connect timeout=15)", "can't reach its index."),
+    ],
+)
+def test_an_index_that_has_not_answered_is_told_from_a_version_that_there_is_not(broken, what):
+    lines = (BROKEN % broken).strip().splitlines()
+    assert remedy(lines).startswith(f" The host {what} Mend that, or give tornado_app_index another one")
+    # One that has answered at last.
+    assert remedy(lines[:1]) == remedy(lines[1:]) == ""
+
+
 @pytest.mark.parametrize(
     ("text", "reason", "what"),
     [
