@@ -86,7 +86,14 @@ def test_a_certificate_is_renewed_by_its_share_of_life(authority, days, age, due
 
 @pytest.mark.parametrize(
     ("days", "age", "told"),
-    [(90, 60, ""), (90, 74, ""), (90, 76, "expires soon, on "), (90, 91, "has expired on "), (6, 5, "soon")],
+    [
+        (90, 60, ""),
+        (90, 74, ""),
+        (90, 76, "expires soon, on "),
+        (90, 91, "has expired on "),
+        (6, 5, "soon"),
+        (90, -2, "valid only from "),
+    ],
 )
 def test_trouble_is_told_at_half_of_what_is_left_for_a_renewal(authority, days, age, told):
     www = site("www.test", tls="provided")

@@ -370,7 +370,9 @@ def ignoring(source, *patterns):
 
 def test_of_settings_that_stay_behind_their_names_are_known_and_no_value(pack, source, tmp_path):
     secret = "S3CR3T"
-    (source / ".env").write_text(f"# one\nexport COOKIE_SECRET={secret}\nDATABASE = '{secret}'\n{secret}\n{secret}==\n")
+    (source / ".env").write_text(
+        f"# one\nexport COOKIE_SECRET={secret}\nDATABASE = '{secret}'\n{secret}\n{secret}==\n"
+    )
     (source / "chat.ini").write_text(f"[database]\nhost: {secret}\n")
     (source / "big.env").write_text("A=1\n" * 20000)
     (tmp_path / "elsewhere").write_text("B=1\n")

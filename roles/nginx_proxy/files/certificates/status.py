@@ -8,7 +8,7 @@ import json
 from . import paths
 from .description import Acme, Site
 from .sites import in_use, origin_of
-from .x509 import left, span, threshold
+from .x509 import left, now, span, threshold
 
 
 def failed() -> dict[str, str]:
@@ -33,7 +33,13 @@ def judged(site: Site, acme: Acme, failures: dict[str, str]) -> dict[str, str]:
         said.append(failures[site.slug])
     elif site.tls == "acme" and origin_of(site, certificate) != acme.origin:
         said.append(f"It has no certificate of {acme.directory} yet")
-    if left(certificate) <= datetime.timedelta():
+    if (begin := span(certificate)[0]) > now():
+        # No renewal mends that while the clock is wrong, and of a CA that is not valid either.
+        said.append(
+            f"Its certificate is valid only from {begin:%Y-%m-%d %H:%M} UTC on: this host has a wrong date,"
+            " or had one when it, or the private CA, was made"
+        )
+    elif left(certificate) <= datetime.timedelta():
         said.append(f"Its certificate has expired on {until}")
     elif left(certificate) < threshold(certificate) / 2:
         said.append(f"Its certificate expires soon, on {until}")
