@@ -28,6 +28,13 @@ def open_lock(path):
                 os.unlink(path)
 
 
+def wait_for(path):
+    """Open a lock's file and hold it, once nobody else does, for as long as it is open."""
+    file = open_lock(path)
+    fcntl.flock(file, fcntl.LOCK_EX)
+    return file
+
+
 def holder(path):
     """What a lock says of who holds it; "" where nobody does."""
     with open_lock(path) as file:

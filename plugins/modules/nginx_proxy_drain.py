@@ -76,6 +76,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils import nginx_paths as paths
 from ..module_utils.files import read, remove, write
 from ..module_utils.listeners import connections
+from ..module_utils.lockfile import wait_for
 from ..module_utils.nginx_drain import heeded, irreplaceable, needed, noted, notes, upstreams
 from ..module_utils.nginx_release import MARK, filled, leftovers, linked, name_of, stored
 from ..module_utils.nginx_service import Refused, unit
@@ -152,6 +153,8 @@ def main():
     )
     os.umask(0o022)
     host, drained = noted(module.params["host"]), module.params["drained"]
+    # Another run may be about to put a configuration in place.
+    lock = None if module.check_mode else wait_for(paths.LOCK)
     old = linked()
     in_use = f"tornadoes/{os.path.basename(old)}" if old else MARK
     files = {path: text.replace(in_use, MARK) for path, text in stored(old).items()} if old else {}
@@ -168,6 +171,8 @@ def main():
             change(host, host in wanted, files)
         except Refused as error:
             module.fail_json(msg=f"{str(error).rstrip('.')}. The old configuration stays in use.")
+    if lock:
+        lock.close()
     places = [place(address) for address in set(found)]
     end = time.monotonic() + module.params["wait"]
     while (still := connections(places)) and time.monotonic() < end and not module.check_mode:

@@ -1,9 +1,12 @@
 """A host that is drained gets no requests, whatever is published meanwhile, and never the last one."""
 
+import threading
+
 import pytest
 from ansible_collections.tornadoes.tornadoes.plugins.action.nginx_proxy_configuration import unused
 from ansible_collections.tornadoes.tornadoes.plugins.action.nginx_proxy_drain import said, unknown
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils import listeners, nginx_drain, nginx_paths
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils.lockfile import wait_for
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils.nginx_reasons import separated
 from ansible_collections.tornadoes.tornadoes.plugins.modules import nginx_proxy_drain
 from clustered import CHAT, there
@@ -126,3 +129,19 @@ def test_what_a_killed_run_left_unread_is_read_by_the_next(tmp_path, monkeypatch
     assert nginx_proxy_drain.pending(files, set())
     (tmp_path / "unread").touch()
     assert nginx_proxy_drain.pending(files, {"app2"})
+
+
+def test_two_runs_change_a_proxy_one_after_the_other(tmp_path):
+    path, had = str(tmp_path / "lock"), []
+
+    def have():
+        with wait_for(path):
+            had.append("second")
+
+    with wait_for(path):
+        second = threading.Thread(target=have)
+        second.start()
+        second.join(0.3)
+        had.append("first")
+    second.join(10)
+    assert had == ["first", "second"]

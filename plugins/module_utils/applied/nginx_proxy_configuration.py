@@ -7,6 +7,7 @@ import shutil
 from .. import nginx_paths as paths
 from ..files import differences, read
 from ..listeners import holders
+from ..lockfile import wait_for
 from ..nginx_drain import heeded, notes
 from ..nginx_reasons import separated
 from ..nginx_release import MARK, drifted, filled, leftovers, linked, name_of, stored
@@ -43,6 +44,8 @@ def missing(upstreams, named):
 def main(module):
     """The modules of this name, and apply, call this."""
     os.umask(0o022)
+    # Held until this process ends: another run may be about to tell nginx who is drained.
+    _lock = None if module.check_mode else wait_for(paths.LOCK)
     shown, origins = separated(module.params["files"])
     shown = heeded(shown, notes())
     files, now = {**shown, **module.params["users"]}, unit()
