@@ -17,8 +17,13 @@ def words(lines):
     return [line.split() for line in lines]
 
 
+def proxy(behind=None, **drained):
+    """What a proxy says of who is drained, and who behind."""
+    return {"drained": drained, "behind": behind or {}}
+
+
 def test_each_port_of_each_host_has_a_row():
-    lines = words(table({"app1": [status()], "app2": [status()]}, {"web1": {}}))
+    lines = words(table({"app1": [status()], "app2": [status()]}, {"web1": proxy()}))
     assert lines[0] == ["host", "app", "port", "release", "state", "since", "note"]
     assert lines[1] == ["app1", "chat", "8000", "a1", "serving", "2025-11-28", "00:00:00Z"]
     assert [(line[0], line[2]) for line in lines[1:]] == [
@@ -45,17 +50,29 @@ def test_another_python_makes_another_id_which_is_no_other_release():
     assert "differs" not in str(lines)
 
 
+def test_a_host_that_has_missed_a_release_is_told_from_one_that_is_drained():
+    late = proxy({"app2": {"chat": "then", "shop": "now"}}, app2="now")
+    lines = table(
+        {"app1": [status()], "app2": None}, {"web1": late, "web2": proxy({"app2": {"chat": "now"}})}
+    )
+    assert [line.split()[0] for line in lines if line.endswith(" drained,behind")] == ["app2"]
+    assert lines[-2:] == [
+        f"app2 has missed a release of {app}, and is asked last since {since}, until a run brings it along"
+        for app, since in (("chat", "now"), ("shop", "now at web1 alone"))
+    ]
+
+
 def test_a_drained_host_is_marked_though_it_is_dead():
-    lines = table({"app1": [status()], "app2": None}, {"web1": {"app2": "2026-11-27 12:00:00Z"}})
+    lines = table({"app1": [status()], "app2": None}, {"web1": proxy(app2="2026-11-27 12:00:00Z")})
     assert [line.split()[0] for line in lines if line.endswith(" drained")] == ["app2"]
     assert lines[-1].startswith("app2 is drained since 2026-11-27 12:00:00Z, until playbooks/undrain.yml")
 
 
 def test_a_host_that_is_not_drained_everywhere_is_told():
-    lines = table({"app1": [status()], "app2": None}, {"web1": {"app2": "now"}, "web2": {}})
+    lines = table({"app1": [status()], "app2": None}, {"web1": proxy(app2="now"), "web2": proxy()})
     assert "app2 is drained since now at web1 alone, until" in lines[-1]
     # Who can't be asked may know it as well.
-    assert "alone" not in str(table({"app1": [], "app2": None}, {"web1": {"app2": "now"}, "web2": None}))
+    assert "alone" not in str(table({"app1": [], "app2": None}, {"web1": proxy(app2="now"), "web2": None}))
 
 
 def test_workers_timers_and_their_troubles_are_in_it():

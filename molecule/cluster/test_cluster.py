@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import threading
 import time
@@ -11,6 +12,7 @@ import pytest
 from client import Client
 from visitor import ROOT
 from visitors import Visitors
+from visits import Visits
 
 PROXY, ONE, TWO = (f"tornadoes-cluster-{name}" for name in ("proxy", "one", "two"))
 INNER = 8800
@@ -151,6 +153,47 @@ def test_a_dead_host_is_drained_and_the_status_tells_both(client, hosts, playboo
     assert eventually(lambda: {asked(client)["host"] for _turn in range(8)} == {ONE}, seconds=90)
     assert playbook("playbooks/undrain.yml", "-e", f"nginx_proxy_undrain={TWO}")[0] == 0
     assert eventually(lambda: {asked(client)["host"] for _turn in range(8)} == {ONE, TWO}, seconds=90)
+
+
+def test_no_visitor_gets_an_older_answer_when_a_host_is_back_that_has_missed_a_release(
+    client, hosts, playbook, scenario, tmp_path, eventually
+):
+    folder = shutil.copytree(scenario / "app", tmp_path / "app")
+    program = folder / "server.py"
+    program.write_text(program.read_text().replace('"host":', '"release": "later", "host":'))
+    deploy = ["playbooks/deploy.yml", "-e", f"tornado_app_source={folder}"]
+    ask = f"curl --silent --fail --header 'X-Tornadoes-App: noted' http://10.98.33.22:{INNER}/"
+    podman("stop", TWO)
+    try:
+        with Visits(client, {"localhost": "/"}) as visits:
+            for changed in (True, False):
+                code, output = playbook(*deploy, "-e", "tornado_app_max_unreachable=1")
+                assert code == 4, output
+                assert (f"{PROXY} asks {TWO} for noted only where no" in " ".join(output.split())) is changed
+            assert re.findall(r"changed=(\d+)", output) == ["0", "0"]
+            podman("start", TWO)
+            assert eventually(lambda: hosts[PROXY].run(ask).rc == 0, seconds=90)
+            assert "later" not in hosts[PROXY].check_output(ask)
+            time.sleep(4)
+            code, output = playbook("playbooks/status.yml")
+            assert code == 2
+            assert re.search(rf"^ *- '?{TWO} .* serving .*behind", output, re.MULTILINE)
+    finally:
+        podman("start", TWO)
+    # An old answer is better than none.
+    hosts[ONE].check_output("systemctl stop nginx")
+    old = asked(client)
+    hosts[ONE].check_output("systemctl start nginx")
+    assert (old["host"], "release" in old) == (TWO, False)
+    with Visits(client, {"localhost": "/"}) as later:
+        code, output = playbook(*deploy)
+    assert code == 0, output
+    assert {asked(client)["host"] for _turn in range(8)} == {ONE, TWO}
+    heard = [(status, '"release": "later"' in body) for status, body in visits.heard["localhost"]]
+    assert set(heard[heard.index((200, True)) :]) == {(200, True)}
+    assert {(status, '"release": "later"' in body) for status, body in later.heard["localhost"]} == {
+        (200, True)
+    }
 
 
 class Restarts:

@@ -97,8 +97,14 @@ def unused(folders, nginx):
     slugs = {site["slug"] for site in nginx["sites"]}
     yield from {f"{CERTIFICATES}/{name}" for name in folders[CERTIFICATES]} - certificates
     yield from (f"{CLOSED}/{name}" for name in folders[CLOSED] if name not in slugs)
-    hosts = {one["host"] for site in nginx["sites"] for app in site["upstreams"] for one in app["members"]}
-    yield from (f"{DRAINED}/{name}" for name in folders[DRAINED] if name not in hosts)
+    members = [
+        (one["host"], app["app"])
+        for site in nginx["sites"]
+        for app in site["upstreams"]
+        for one in app["members"]
+    ]
+    notes = {name for host, app in members for name in (host, f"{host}@{app}")}
+    yield from (f"{DRAINED}/{name}" for name in folders[DRAINED] if name not in notes)
     if not nginx["caching"] and os.path.basename(CACHE) in folders[os.path.dirname(CACHE)]:
         yield CACHE
 

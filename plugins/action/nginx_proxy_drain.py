@@ -21,12 +21,19 @@ def said(host, drained, proxy, done):
                 f"{name} is drained since {since}: {proxy} sends it no requests{kept} until "
                 f"playbooks/undrain.yml -e nginx_proxy_undrain={name}"
             )
+        for name, apps in done["behind"].items():
+            for app, since in apps.items():
+                yield (
+                    f"{name} has missed a release of {app}, since {since}: {proxy} asks it only where no"
+                    " other host answers, until a run brings it along"
+                )
     elif done["sends"] and drained:
         left = f"{done['open']} connections to it are open" if done["open"] else "nothing is open to it"
         kept = f" but those for {listed(done['kept'][host])}" if done["kept"].get(host) else ""
         yield f"{proxy} sends {host} no requests any more{kept}, and {left}."
     elif done["sends"]:
-        yield f"{proxy} sends {host} requests."
+        late = listed(done["behind"].get(host, []))
+        yield f"{proxy} sends {host} requests{f', for {late} only where no other host answers' * bool(late)}."
 
 
 class ActionModule(ActionBase):

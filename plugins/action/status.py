@@ -21,7 +21,7 @@ class ActionModule(ActionBase):
         hosts, known = task_vars["ansible_play_hosts_all"], task_vars["hostvars"]
         apps = {host: answers(one) for host, one in registered(hosts, known, APPS).items()}
         proxies = {
-            host: None if answers(one) is None else one["drained"]
+            host: None if answers(one) is None else {"drained": one["drained"], "behind": one["behind"]}
             for host, one in registered(hosts, known, PROXIES).items()
         }
         lost = [host for host in hosts if apps.get(host, []) is None or proxies.get(host, {}) is None]

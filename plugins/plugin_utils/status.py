@@ -1,4 +1,4 @@
-"""What all hosts run, as one table: made of what each says of its apps, and each proxy of who is drained."""
+"""What all hosts run, as one table: made of what each says of its apps, and each proxy of who is drained or behind."""
 
 from collections import Counter
 
@@ -47,35 +47,48 @@ def odd(found):
     return differ
 
 
-def drains(proxies):
-    """Host to a sentence on that it is drained. proxies: name to what each says, host to since when."""
+def told(proxies):
+    """What is told by some proxies to since when, and where. proxies: name to what each tells, to since when."""
     found = {}
-    for proxy, drained in proxies.items():
-        for host, since in drained.items():
-            found.setdefault(host, []).append((since, proxy))
-    for host, several in found.items():
+    for proxy, tells in proxies.items():
+        for what, since in tells.items():
+            found.setdefault(what, []).append((since, proxy))
+    for what, several in found.items():
         where = f" at {', '.join(proxy for _since, proxy in several)} alone" * (len(several) < len(proxies))
-        until = f"until playbooks/undrain.yml -e nginx_proxy_undrain={host}"
-        found[host] = f"{host} is drained since {min(several)[0]}{where}, {until}"
+        found[what] = f"since {min(several)[0]}{where}"
     return found
 
 
 def table(apps, proxies):
     """The lines. apps: host to the status of each of its apps, None where it can't be reached.
 
-    proxies: name to who is drained there since when, None where it can't be reached.
+    proxies: name to who is drained there, and who behind, since when; None where it can't be reached.
     """
     [first, *others] = apps.values() if apps else [None]
     if first and not others:
         # A single host tells all that it knows, its former releases too.
         return [line for status in first for line in status["table"]]
     reached = {host: several for host, several in apps.items() if several is not None}
-    differ, drained = odd(reached), drains({name: one for name, one in proxies.items() if one is not None})
-    rows, sentences = [HEAD], list(drained.values())
+    asked = {name: one for name, one in proxies.items() if one is not None}
+    drained = told({name: one["drained"] for name, one in asked.items()})
+    late = {
+        name: {(host, app): since for host, apps in one["behind"].items() for app, since in apps.items()}
+        for name, one in asked.items()
+    }
+    sentences = [
+        f"{host} is drained {since}, until playbooks/undrain.yml -e nginx_proxy_undrain={host}"
+        for host, since in drained.items()
+    ]
+    sentences += [
+        f"{host} has missed a release of {app}, and is asked last {since}, until a run brings it along"
+        for (host, app), since in told(late).items()
+    ]
+    behind = {host for one in late.values() for host, _app in one}
+    differ, rows = odd(reached), [HEAD]
     for host, several in {**proxies, **apps}.items():
-        notes = ["drained"] * (host in drained)
+        notes = ["drained"] * (host in drained) + ["behind"] * (host in behind)
         if several is None:
-            rows.append((host, "-", "-", "-", "unreachable", "-", "".join(notes)))
+            rows.append((host, "-", "-", "-", "unreachable", "-", ",".join(notes)))
         for status in apps.get(host) or []:
             app = status["name"]
             if others := differ.get((host, app)):

@@ -118,7 +118,8 @@ class Together:
         self.host = variables["inventory_hostname"]
         # Those that could not be reached at the start are not waited for: whether that may be was asked then.
         missing = unreachable(variables)
-        self.hosts = [one for one in hosts_of(app, variables) if one not in missing]
+        self.every = hosts_of(app, variables)
+        self.hosts = [one for one in self.every if one not in missing]
 
     def lost(self):
         """Hosts that have failed, or can't be reached any more."""
@@ -156,6 +157,15 @@ class Together:
         """Whether all hosts go along."""
         refusals = self.refusals(name)
         return verdict({host: host not in refusals for host in self.hosts})
+
+    def taken(self):
+        """Whether they have, by what they said when they switched. What comes after that takes nothing back."""
+        for host in self.hosts:
+            one = self.found(host, PREPARED)
+            one = self.found(host, SWITCHED) if one.get("prepared") else one
+            if not one or one.get("failed") or one.get("refusal"):
+                return False
+        return True
 
     def batches(self, serial, canary):
         """The hosts that switch, in their order."""

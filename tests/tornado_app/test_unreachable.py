@@ -1,9 +1,18 @@
-"""A run goes on without as many hosts as may be missing. One that has failed is none of them."""
+"""A run goes on without as many hosts as may be missing. One that has failed is none of them.
+
+Proxies ask those that it has left behind last, until a release comes there.
+"""
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.tornadoes.tornadoes.plugins.action.inputs import Run
-from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils.together import PREPARED, Together
+from ansible_collections.tornadoes.tornadoes.plugins.action.tornado_app_behind import said, unasked
+from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils.behind import MARKED, along, behind
+from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils.together import (
+    PREPARED,
+    SWITCHED,
+    Together,
+)
 from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils.unreachable import (
     left_behind,
     refusals,
@@ -117,3 +126,86 @@ def test_a_host_that_is_lost_in_the_middle_still_stops_it():
     found = Together("chat", "0123456789ab", variables(["one", "two"], one=has, two=has, three=has))
     assert found.lost() == ["three"]
     assert not found.all_well(PREPARED)
+
+
+def with_proxies(*words, sites=("chat",), **more):
+    """The hosts of such a run's release, and what the role nginx_proxy knows of them on the first one."""
+    found = variables(*words, **more)
+    sites = [{"names": [f"{app}.example.org"], "app": app} for app in sites]
+    found["hostvars"]["web"] = trusted({"nginx_proxy_sites": sites}) | {"inventory_hostname": "web"}
+    found["groups"] = {**found["groups"], "nginx_proxy": ["web"]}
+    given = {**role_variables("nginx_proxy"), **found}
+    return Together("chat", "0123456789ab", found), Run(ROOT / "roles/nginx_proxy", DataLoader(), given)
+
+
+def test_who_is_away_is_asked_last_by_the_proxies_that_send_it_visitors():
+    hosts, run = with_proxies(["one"])
+    assert behind(hosts, "web", run) == ["two", "three"]
+    hosts, run = with_proxies(["one"], sites=["wiki"])
+    assert behind(hosts, "web", run) == []
+    hosts, run = with_proxies(["one"], two={"tornadoes_weight": 0})
+    assert behind(hosts, "web", run) == ["three"]
+    hosts, run = with_proxies(HOSTS)
+    assert behind(hosts, "web", run) == []
+    # It was there when the run began: what has become of it, the transaction says.
+    hosts, run = with_proxies(["one"], two={"__tornado_app_before": {"current": ""}})
+    assert behind(hosts, "web", run) == ["three"]
+
+
+def marked(host, **more):
+    """What the first task has registered on a host, of the one proxy."""
+    return {host: {MARKED: {"results": [{"__tornado_app_proxy": "web", "added": ["three"]}]}, **more}}
+
+
+SWITCHED_WELL = {PREPARED: WELL, SWITCHED: {"app": "chat"}}
+
+
+@pytest.mark.parametrize(
+    ("two", "found"),
+    [
+        (SWITCHED_WELL, ["one", "two"]),
+        # It ran the release already, or was alone.
+        ({PREPARED: {"app": "chat"}}, ["one", "two"]),
+        # The release has come to none, so that nobody is behind with it: not who was noted in this run.
+        ({PREPARED: {"app": "chat", "failed": True}}, ["three"]),
+        ({PREPARED: WELL, SWITCHED: {"app": "chat", "refusal": "no"}}, ["three"]),
+        ({PREPARED: WELL, SWITCHED: {"unreachable": True}}, ["three"]),
+        ({PREPARED: {"app": "wiki"}}, ["three"]),
+        ({}, ["three"]),
+    ],
+)
+def test_who_has_come_along_is_asked_as_before(two, found):
+    hosts, run = with_proxies(["one", "two"], **marked("one", **SWITCHED_WELL), two=two)
+    assert along(hosts, "web", run) == found
+
+
+def test_who_fails_after_the_release_is_not_asked_sooner_and_nobody_else_later():
+    known = {"__tornado_app_before": {"current": ""}, **SWITCHED_WELL}
+    hosts, run = with_proxies(["one"], **marked("one", **SWITCHED_WELL), two=known)
+    assert along(hosts, "web", run) == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("notes", "found"), [([], []), (["two"], []), (["two@wiki"], []), (["two@chat"], ["one", "two"])]
+)
+def test_a_proxy_that_has_no_such_note_as_site_yml_has_seen_is_not_asked_again(notes, found):
+    hosts, run = with_proxies(["one", "two"], **marked("one", **SWITCHED_WELL), two=SWITCHED_WELL)
+    seen = {"nginx_proxy": {"folders": {"/etc/nginx/drained": notes}}}
+    hosts.variables["hostvars"]["web"]["__tornadoes_inputs"] = {"roles": seen}
+    assert along(hosts, "web", run) == found
+
+
+def test_a_proxy_of_other_apps_is_not_asked_for_nothing():
+    hosts, run = with_proxies(
+        ["one", "two"], sites=["wiki"], **marked("one", **SWITCHED_WELL), two=SWITCHED_WELL
+    )
+    assert along(hosts, "web", run) == []
+
+
+def test_a_proxy_that_is_not_told_is_named():
+    assert "web can't be reached. Once it is back, it sends visitors to two, until" in unasked(
+        "chat", "web", ["two"]
+    )
+    assert "web can't be reached. Once it is back, it asks a host" in unasked("chat", "web", [])
+    assert len(list(said("chat", "web", {"added": ["two"], "ended": ["three"]}))) == 2
+    assert list(said("chat", "web", {"added": [], "ended": []})) == []
