@@ -104,6 +104,15 @@ def test_trouble_is_told_at_half_of_what_is_left_for_a_renewal(authority, days, 
     assert row["until"] == f"{end:%Y-%m-%d %H:%M} UTC"
 
 
+def test_one_that_was_made_while_the_date_was_ahead_is_replaced_once_it_is_right(authority, monkeypatch):
+    www = site("www.test")
+    give(authority, www, age=-400)
+    assert due_private(www, authority, 365) == "it is not valid yet"
+    # By a date at which its CA is not valid either, the new one would have expired for everybody else.
+    monkeypatch.setattr("certificates.due.now", lambda: now() - 500 * DAY)
+    assert due_private(www, authority, 365) == ""
+
+
 def test_what_is_there_is_kept(capsys):
     www, other = site("www.test", "*.test", "192.0.2.1", "2001:db8::1"), site("b.test")
     for _turn in range(2):

@@ -34,7 +34,7 @@ def judged(site: Site, acme: Acme, failures: dict[str, str]) -> dict[str, str]:
     elif site.tls == "acme" and origin_of(site, certificate) != acme.origin:
         said.append(f"It has no certificate of {acme.directory} yet")
     if (begin := span(certificate)[0]) > now():
-        # No renewal mends that while the clock is wrong, and of a CA that is not valid either.
+        # What can be renewed is: this one is a CA's that is not valid either, or another's.
         said.append(
             f"Its certificate is valid only from {begin:%Y-%m-%d %H:%M} UTC on: this host has a wrong date,"
             " or had one when it, or the private CA, was made"
