@@ -287,10 +287,13 @@ def previous(entries, current, releases):
 
 
 def system_python():
-    """The interpreter that environments are built with, as far as they depend on it."""
+    """The interpreter that environments are built with, as far as they depend on it.
+
+    By the name that keeps to it: python3 is another one after an upgrade of Debian.
+    """
     words = ["/usr/bin/python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
     version = subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
-    return f"{words[0]} {version}"
+    return f"{os.path.realpath(words[0])} {version}"
 
 
 def stamped(venv):

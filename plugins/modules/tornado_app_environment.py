@@ -274,7 +274,8 @@ def build(module):
     wheels = ["--no-index", f"--find-links={path}/wheels"] if params["offline"] else []
     words = {
         "environment": path,
-        "python": params["python"],
+        # Not the link python3, which an upgrade of Debian turns to another version: that finds nothing here.
+        "python": os.path.realpath(params["python"]),
         "source": copy,
         "files": host.files,
         "variables": host.variables,
