@@ -10,7 +10,8 @@ GROUPS = {"tornado_app": ["app1", "app2"], "nginx_proxy": ["web1", "web2"]}
 def host(system="running", failed=(), active=("nginx",), state="serving", release="a1", **more):
     """What a host says of itself."""
     ports = {port: [state, release] for port in ("8000", "8001")}
-    app = {"name": "chat", "python": "3.13", "current": "a1", "ports": ports, "workers": {}, **more}
+    app = {"name": "chat", "python": "3.13", "current": "a1", "unstartable": "", "ports": ports}
+    app |= {"workers": {}, **more}
     return {"system": system, "failed_units": list(failed), "active": list(active), "apps": [app]}
 
 
@@ -32,6 +33,10 @@ def test_a_host_that_is_as_before_is_well(now):
             ["chat has release b2, and had a1"],
         ),
         (host(workers={"mail@1": "failed"}), ["chat's worker mail@1 is failed"]),
+        (
+            host(unstartable="needs python3.11, which is gone"),
+            ["chat's release a1 needs python3.11, which is gone: site.yml makes it anew"],
+        ),
         ({**host(), "apps": []}, ["chat is gone"]),
     ],
 )

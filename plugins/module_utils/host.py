@@ -32,6 +32,7 @@ SIGNALLED = ("2", "3")  # ExecMainCode of a process that a signal has ended (CLD
 NO_JOBS = ("build", "compile")  # units of a run that are called as a timer's would be
 REMOVED = "removed"  # state of a timer that is no more, while its job runs
 UNWELL = 60  # seconds that a worker which has ended has to run again until it counts as well
+ANEW = "release %s %s. What runs goes on until it is started again; site.yml makes the release anew."
 ANSWER_TIMEOUT = 5.0  # seconds that a keeper may take to report its status
 
 
@@ -296,6 +297,22 @@ def system_python():
     return f"{os.path.realpath(words[0])} {version}"
 
 
+def without_python(release):
+    """Why a release can't be started, as the end of a sentence: an upgrade of Debian has taken its Python.
+
+    release: its folder. "": it has one.
+    """
+    environment = os.path.realpath(f"{release}/.release/venv")
+    python = os.path.realpath(f"{environment}/bin/python")
+    if not os.path.exists(python):
+        return f"needs {python}, which is not on the host any more"
+    made_for = [os.path.basename(path) for path in glob.glob(f"{environment}/lib/python3.*")]
+    # As older versions of the role have made them: they follow the link python3.
+    if python == os.path.realpath("/usr/bin/python3") and os.path.basename(python) not in made_for:
+        return f"needs {', '.join(made_for)}, and the host's Python is {os.path.basename(python)}"
+    return ""
+
+
 def stamped(venv):
     """Whether an environment has its stamp, and of root: a build can write one of its own."""
     stamp = f"{venv}/.complete"
@@ -351,6 +368,7 @@ def look(name):
     taken = [entry for entry in entries if entry["event"] != "refused"]
     return {
         "name": name,
+        "unstartable": without_python(link) if current else "",
         "account": account(name),
         "open_releases": open_releases(name),
         "python": system_python(),
@@ -382,8 +400,10 @@ def job_files(unit):
 
 
 def troubles(status):
-    """A sentence for each worker and timer that is not well, and for a failed swap after an update."""
+    """A sentence for each worker and timer that is not well, a failed swap, and what can't start again."""
     name = status["name"]
+    if status["unstartable"]:
+        yield f"{name}: {ANEW % (status['current'], status['unstartable'])}"
     if status["replacing"] == "failed":
         log = f"journalctl -u tornado-{name}-libraries tells why"
         yield f"{name}: what runs from before an update of the host could not be swapped; {log}."

@@ -5,6 +5,7 @@ import subprocess
 import time
 
 from .activation import Activation
+from .host import without_python
 from .jobs import Jobs
 from .refusal import Refusal
 from .sandbox_reasons import remedy
@@ -107,6 +108,10 @@ class Rollout:
     def prepare(self):
         """Prove the release on every port that needs it. Refusal: one does not take it; refuse() follows."""
         self.open()
+        release = self.params["release"]
+        if self.touched and (why := without_python(f"/srv/{self.params['name']}/releases/{release}")):
+            # No fault of its own: it is as good as before once its Python is back.
+            raise Refusal(f"it {why}, and a deploy of its source makes it anew")
         if self.touched:
             self.activation.start_keepers()
         self.activation.prepare_all()

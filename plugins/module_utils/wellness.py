@@ -36,6 +36,7 @@ def ask():
                 "name": one["name"],
                 "python": one["python"],
                 "current": one["current"],
+                "unstartable": one["unstartable"],
                 "ports": {port: [each["state"], each["release"]] for port, each in one["ports"].items()},
                 "workers": {key: each["state"] for key, each in one["workers"].items()},
             }
@@ -55,6 +56,8 @@ def troubles(found, before):
     were = {app["name"]: app for app in before.get("apps", [])}
     for app in found["apps"]:
         name, current = app["name"], app["current"]
+        if app["unstartable"]:
+            yield f"{name}'s release {current} {app['unstartable']}: site.yml makes it anew"
         for port, (state, release) in app["ports"].items():
             if state != "serving":
                 yield f"{name} is {state} on port {port}"

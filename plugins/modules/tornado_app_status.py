@@ -36,6 +36,10 @@ current:
   type: str
   returned: always
   description: Id of the release that C(current) names, or empty.
+unstartable:
+  type: str
+  returned: always
+  description: Why that release could not be started again, as its Python is gone, or empty.
 releases:
   type: list
   elements: dict

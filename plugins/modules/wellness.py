@@ -58,7 +58,7 @@ apps:
   type: list
   elements: dict
   returned: success
-  description: Of each app C(name), C(python), C(current), C(ports) and C(workers).
+  description: Of each app C(name), C(python), C(current), C(unstartable), C(ports) and C(workers).
 """
 
 import time

@@ -121,7 +121,11 @@ def troubles(replacing="inactive", **units):
     """What is said of some units, by their name without the app's, and of swaps after updates."""
     shown = {f"tornado-chat_{name}": {**NOTHING, **given} for name, given in units.items()}
     workers, timers = host.workers_and_timers("chat", shown)
-    return list(host.troubles({"name": "chat", "workers": workers, "timers": timers, "replacing": replacing}))
+    return list(
+        host.troubles(
+            {"name": "chat", "workers": workers, "timers": timers, "replacing": replacing, "unstartable": ""}
+        )
+    )
 
 
 def at(seconds):

@@ -76,6 +76,7 @@ def test_a_port_without_its_sandbox_is_named():
     ports = {"8000": {"confined": False}, "8001": {"confined": True}}
     ports = {number: {**port, "load": {}, "draining": [], **one} for number, one in ports.items()}
     none = {"history": [], "releases": [], "bad": [], "workers": {}, "timers": {}, "replacing": "inactive"}
+    none |= {"unstartable": ""}
     lines = table({"name": "chat", "current": "", "ports": ports, **none})
     named = [line for line in lines if "without its sandbox" in line]
     assert named == ["port 8000 runs without its sandbox (tornado_app_sandbox: enabled: false)"]

@@ -113,6 +113,9 @@ def main() -> None:
     with open(os.path.join(release, ".release", "settings.json"), encoding="utf-8") as file:
         settings = json.load(file)
     os.chdir(release)
+    if not os.path.exists(python(release)):
+        gone = os.path.realpath(python(release))
+        sys.exit(f"This release needs {gone}, which is not on the host any more. site.yml makes it anew.")
     try:
         fill(release, settings.get("shared", []))
     except OSError as problem:
