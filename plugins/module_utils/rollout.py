@@ -31,8 +31,6 @@ def unasked(lines, path):
 
 def last_lines(pid, begun, path):
     """What a process that was started since then last said into the journal. path: see unasked()."""
-    if not pid:
-        return []
     subprocess.run(["journalctl", "--sync"], capture_output=True, check=False)
     # No --lines: with --since, Debian 12's journalctl takes the first ones.
     words = ["journalctl", f"_PID={pid}", f"--since=@{int(begun)}", "--output=cat", "--no-pager"]
@@ -53,12 +51,16 @@ def to_swap(before, release, ports):
     ]
 
 
-def refused(name, release, before, why, log=(), left_out=(), settings=()):
-    """What the module returns of a release that was not taken. settings: the option left_out_settings."""
+def refused(name, release, before, why, log=None, left_out=(), settings=()):
+    """What the module returns of a release that was not taken. log: of its program, where that was started.
+
+    settings: the option left_out_settings.
+    """
     goes_on = f"release {before['current']} goes on" if before["current"] else "none ran before"
-    helps = remedy(name, [why, *log], left_out, dict(settings))
+    helps = remedy(name, [why, *(log or ())], left_out, dict(settings))
     text = f"{name}: release {release} was not taken ({goes_on}): {why}.{helps}"
-    return {"failed": True, "msg": text, "reason": why, "log": list(log)}
+    said = {} if log is None else {"log": list(log)}
+    return {"failed": True, "msg": text, "reason": why, **said}
 
 
 class Rollout:
@@ -133,7 +135,8 @@ class Rollout:
         self.turn_back()
         if problem.bad:
             activation.record(event="refused", reason=str(problem), **self.origin())
-        log = problem.log or last_lines(problem.pid, self.begun, activation.settings["health_path"])
+        path = activation.settings["health_path"]
+        log = problem.log or (last_lines(problem.pid, self.begun, path) if problem.pid else None)
         left_out = params["left_out"], params["left_out_settings"]
         found = refused(params["name"], params["release"], self.before, str(problem), log, *left_out)
         return {**found, "bad": problem.bad}

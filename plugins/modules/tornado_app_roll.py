@@ -99,8 +99,8 @@ addresses:
 log:
   type: list
   elements: str
-  returned: failure
-  description: The refused process's last lines.
+  returned: when a process was refused
+  description: Its last lines.
 """
 
 from ansible.module_utils.basic import AnsibleModule

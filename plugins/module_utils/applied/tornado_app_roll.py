@@ -98,7 +98,7 @@ def activate(module):
         try:
             changed, diff = install(name, **params["units"], dry=module.check_mode)
         except OSError as problem:
-            return {"failed": True, "msg": str(problem), "log": []}
+            return {"failed": True, "msg": str(problem)}
     if params["phase"] in ("switch", "watch", "back"):
         return {"changed": False, **together(module, None)}
     before = look(name)
