@@ -168,7 +168,7 @@ def test_a_connection_closed_while_idle_is_not_failed():
         await asyncio.sleep(0.02)
         return True
 
-    report = against(answering(echo, close_soon), "--rate=10", "--connections=1", "--seconds=0.6")
+    report = against(answering(echo, close_soon), "--rate=4", "--connections=1", "--seconds=1.4")
     get, post = only(report, "get post")
     assert (report["failed"], report["wrong"]) == (0, 0)
     assert get["idle_closed"] > 0
