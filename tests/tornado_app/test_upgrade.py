@@ -28,6 +28,7 @@ def test_an_environment_is_of_the_python_of_today_and_not_of_the_link_to_the_new
         return 1, ["that will do"]
 
     monkeypatch.setattr(tornado_app_environment, "run", run)
+    monkeypatch.setattr(tornado_app_environment, "holder", lambda _lock: "")  # root's
     names = ("name", "requirements", "version", "program")
     params = {**dict.fromkeys(names, "chat"), "path": str(tmp_path), "source": str(tmp_path)}
     params |= {"index": [], "offline": False, "steps": [], "python": str(tmp_path / "python3")}
