@@ -13,7 +13,7 @@ def action(**done):
 
 
 def crashed():
-    """What Ansible makes of a module that has ended by an exception. Its own class of it moves with its version."""
+    """What Ansible makes of a module that has ended by an exception: its class differs by version."""
     return {
         "failed": True,
         "exception": SimpleNamespace(event=SimpleNamespace(msg="[Errno 5] Input/output error")),
