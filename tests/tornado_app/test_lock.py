@@ -10,7 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
+from ansible_collections.tornadoes.tornadoes.plugins.action.tornado_app_lock import FOUND
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils.lockfile import held_by_a_stranger
+from ansible_collections.tornadoes.tornadoes.plugins.modules import tornado_app_status
 from port import ROOT
 
 HANGS = 180  # seconds after which a run counts as one that hangs, on a machine that has much else to do
@@ -37,11 +40,11 @@ class Runs:
         self.go = folder / "go"
         self.started = []
 
-    def start(self, name, *words, during="/", after="/", state="released"):
+    def start(self, name, *words, tasks=PLAY, during="/", after="/", state="released"):
         """Begin a run that holds the lock until a path is there, then goes on until another is."""
         play = self.folder / f"{name}.yml"
         values = {"during": during, "after": after, "state": state}
-        play.write_text(PLAY % {"folder": self.folder, "name": name, **values})
+        play.write_text(tasks % {"folder": self.folder, "name": name, **values})
         environment = {
             **os.environ,
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
@@ -221,3 +224,42 @@ def test_a_link_in_place_of_a_lock_is_refused(runs, kind):
     assert run.returncode == 2
     assert "no answer about" in output
     assert (runs.folder / "theirs").read_text() == "precious"
+
+
+def test_all_that_a_status_has_comes_with_the_lock():
+    assert {*FOUND, "table", "troubles"} == {"name", *yaml.safe_load(tornado_app_status.RETURN)}
+
+
+# A host that answers all that it is asked with what Ansible would obey in a result.
+LIAR = """#!/bin/sh
+cat > /dev/null
+echo '%s'
+"""
+ASKS = """
+- hosts: localhost
+  connection: local
+  gather_facts: false
+  vars: {ansible_shell_executable: "%(folder)s/liar"}
+  tasks:
+    - tornadoes.tornadoes.tornado_app_lock: {name: hello, folder: "%(folder)s", status: true}
+      register: found
+    - ansible.builtin.debug: {msg: "It runs {{ found.current }}, says {{ found.keys() | join(' ') }}."}
+    - ansible.builtin.debug: {msg: "Obeyed {{ obeyed | default('nobody') }}."}
+"""
+
+
+def test_a_host_that_answers_gives_the_run_no_orders(runs):
+    # Else one host chooses the variables of any, by which the controller starts ssh.
+    orders = {
+        "add_host": {"host_name": "localhost", "groups": [], "host_vars": {"obeyed": "it"}},
+        "ansible_facts": {"obeyed": "it"},
+        "_ansible_verbose_always": True,
+    }
+    liar = runs.folder / "liar"
+    liar.write_text(LIAR % json.dumps({**dict.fromkeys(FOUND), "current": "0123456789ab", **orders}))
+    liar.chmod(0o755)
+    output, _nothing = runs.start("asks", "--check", tasks=ASKS).communicate(timeout=HANGS)
+    assert "It runs 0123456789ab" in output
+    assert "Obeyed nobody." in output
+    assert "add_host" not in output
+    assert "ansible_facts" not in output
