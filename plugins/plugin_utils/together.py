@@ -12,10 +12,12 @@ from ansible.errors import AnsibleError
 
 from ..module_utils.transaction import verdict
 from .unreachable import unreachable
+from .values import address, port
 
 PREPARED, SWITCHED = "__tornado_app_rolled", "__tornado_app_switched"  # what the tasks register
 CONFIRM_TIMEOUT = 45  # seconds from a host's switch to the word, where all hosts are asked at once
 SETTLED_TIMEOUT = 600  # seconds that hosts ask, and tell, each other
+MOST_ADDRESSES = 2  # of a host: one of IPv4, one of IPv6
 
 
 def apps_of(variables):
@@ -63,6 +65,13 @@ def batches_of(hosts, serial, canary):
     first, rest = (hosts[:1], hosts[1:]) if canary else ([], hosts)
     following = [rest[start : start + size] for start in range(0, len(rest), size)]
     return [one for one in (first, *following) if one]
+
+
+def heard_at(found):
+    """Where a host says that others hear it. Addresses that they may ask at once, and no more of what it may say."""
+    said = found.get("addresses")
+    pairs = [one for one in said if isinstance(one, list) and len(one) == 2] if isinstance(said, list) else []
+    return [[where, number] for where, number in pairs if address(where) and port(number)][:MOST_ADDRESSES]
 
 
 class Turns:
@@ -175,7 +184,7 @@ class Together:
     def addresses(self):
         """Where the other hosts of the release hear this one."""
         others = [one for one in self.hosts if one != self.host]
-        return [address for one in others for address in self.found(one, PREPARED).get("addresses", [])]
+        return [pair for one in others for pair in heard_at(self.found(one, PREPARED))]
 
     def to_blame(self, name):
         """Half a sentence for the history where the release itself was refused by another host; else ""."""

@@ -86,3 +86,29 @@ def test_who_refuses_is_named_with_its_reason():
         " two: port 8000 is not well."
     )
     assert found.to_blame(PREPARED) == "port 8000 is not well (on two)"
+
+
+SAID = [
+    # With these, one host would end the others' participants in the middle, again and again,
+    [1, 2],
+    [[], 4711],
+    # keep them waiting for a name server,
+    ["slow.example.org", 4711],
+    # or say what is no port.
+    ["192.0.2.2", 0],
+    ["192.0.2.2", "4711;"],
+    ["192.0.2.2"],
+    "no pair",
+]
+
+
+@pytest.mark.parametrize("said", [*([one] for one in SAID), "192.0.2.2", {"a": 1}, 5, None])
+def test_what_a_host_says_of_itself_stops_no_other(said):
+    found = together(one={PREPARED: WELL}, two={PREPARED: {**WELL, "addresses": said}})
+    assert found.addresses() == []
+
+
+def test_a_host_has_no_more_others_asked_than_itself():
+    said = [["192.0.2.2", port] for port in range(1, 2000)]
+    found = together(one={PREPARED: WELL}, two={PREPARED: {**WELL, "addresses": said}})
+    assert found.addresses() == said[:2]
