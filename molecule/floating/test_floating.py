@@ -1,6 +1,7 @@
 """An address that two proxies share answers, whatever becomes of one of them."""
 
 import http.client
+import json
 import socket
 import ssl
 import time
@@ -147,6 +148,32 @@ def test_a_second_run_keeps_the_address_and_a_change_costs_nothing(pair, settled
     assert "changed=1" in output
     code, output = playbook("playbooks/float.yml")
     assert (code, pair.holders()) == (0, [holder])
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_configuration_that_one_proxy_refuses_is_put_in_place_on_none(pair, playbook):
+    one, two = pair.hosts.values()
+    # What the operator has written on one of them alone.
+    one.check_output("echo 'limit_req_zone $uri zone=own:1m rate=1000r/s;' > /etc/nginx/conf.d/own.conf")
+    one.check_output("systemctl reload nginx")
+    there = "readlink /etc/nginx/nginx.conf; ls /etc/nginx /etc/nginx/tornadoes"
+    before = [host.check_output(there) for host in (one, two)]
+    static = {"static": [{"url": "/doc/", "path": "/usr/share/doc/"}]}
+    plain = {"names": ["localhost"], "tls": "none", "snippet": "limit_req zone=own;", **static}
+    sites = json.dumps(
+        {"nginx_proxy_sites": [plain, {"names": ["www.floating.test"], "tls": "acme", **static}]}
+    )
+    publish = ["playbooks/publish.yml", "-e", sites]
+    try:
+        code, output = playbook(*publish)
+        said = " ".join(output.split())
+        assert code != 0
+        assert 'zero size shared memory zone "own"' in said
+        assert "stays as it is here too, since it was refused on tornadoes-floating-two" in said
+        assert [host.check_output(there) for host in (one, two)] == before
+    finally:
+        one.check_output("rm /etc/nginx/conf.d/own.conf")
+        assert playbook("playbooks/publish.yml")[0] == 0
 
 
 def test_what_hosts_can_t_have_is_refused_before_anything_changes(pair, settled, playbook):

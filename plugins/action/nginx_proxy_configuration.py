@@ -131,13 +131,52 @@ def report(done, settings, host, dry):
         yield f"No site uses these any more, and they {went}: {listed(done['removed'])}"
 
 
+# What tasks register: of what a host shall have, and of one that has refused it.
+DESCRIBED = ("__tornadoes_inputs", "__nginx_proxy_inputs")
+REFUSED = ("__nginx_proxy_issued", "__nginx_proxy_rehearsed")
+
+
+def subjects(nginx):
+    """What a host's configuration is about: sites and apps, by name."""
+    found = {("site", site["name"]) for site in nginx["sites"]}
+    found |= {("app", one["app"]) for site in nginx["sites"] for one in site["upstreams"] if one["app"]}
+    return found | {("app", one["app"]) for one in nginx["inner"].get("apps", [])}
+
+
+def about(variables):
+    """The same of a host by its variables; nothing where it was not asked yet, or has refused its inputs."""
+    said = next(filter(None, map(variables.get, DESCRIBED)), {}).get("roles", {})
+    nginx = said.get("nginx_proxy", {}).get("description")
+    return subjects(nginx) if nginx else set()
+
+
+def refused(variables):
+    """The other hosts that have refused their configuration, and share a site or an app with this one.
+
+    One that can't be reached any more has refused nothing.
+    """
+    known, own = variables["hostvars"], about(variables)
+    lost = [one for one in variables["ansible_play_hosts_all"] if one not in variables["ansible_play_hosts"]]
+    failed = [one for one in lost if any((known[one].get(name) or {}).get("failed") for name in REFUSED)]
+    return [one for one in failed if own & about(known[one])]
+
+
 class ActionModule(ActionBase):
-    """found: what the host has, and its C(description), as the action C(inputs) says. The report is shown."""
+    """found: what the host has, and its C(description), as the action C(inputs) says. The report is shown.
+
+    Where the play has several hosts, the first call tests what has changed, and a second, with C(rehearsed),
+    puts it in place: what one of them refuses leaves those as they are that share a site or an app with it.
+    """
 
     def run(self, tmp=None, task_vars=None):
         """Ansible calls this, in a process of its own for each task."""
         result = super().run(tmp, task_vars)
-        found = dict(self._task.args["found"])
+        found, rehearsed = dict(self._task.args["found"]), self._task.args.get("rehearsed", False)
+        if rehearsed and (others := refused(task_vars)):
+            sentence = (
+                f"nginx's configuration stays as it is here too, since it was refused on {listed(others)}."
+            )
+            return {**result, "failed": True, "msg": sentence}
         nginx = found["description"]
         if not found["build"]:
             found["build"] = self.build(task_vars)
@@ -146,9 +185,10 @@ class ActionModule(ActionBase):
         )
         words = {name: nginx[name] for name in ("drop_in", "upstreams", "named", "read_at_start")}
         words |= {"files": files, "users": users, "port": nginx["answers_on"], "programs": programs()}
+        words["rehearse"] = not rehearsed and len(task_vars["ansible_play_hosts_all"]) > 1
         words["unused"] = sorted(unused(found["folders"], nginx))
         done = apply(self, "nginx_proxy_configuration", words, task_vars)
-        if done.get("failed"):
+        if done.get("failed") or done.get("rehearsed"):
             return {**result, **done}
         result |= {"changed": done["changed"], "diff": done["diff"]}
         host = task_vars["inventory_hostname"]

@@ -11,7 +11,7 @@ import shutil
 
 from . import nginx_paths as paths
 from .files import mode_of, read, write
-from .nginx_release import link, linked, store
+from .nginx_release import filled, link, linked, store
 from .nginx_service import Refused, load, test, unit, verb
 from .nginx_unmanaged import digest, is_stock, note
 from .systemd import confine, run
@@ -54,6 +54,26 @@ def put_back(old, replaced, stock_site, confined):
         os.replace(replaced, paths.LINK)
     code, _output = run("systemctl", "stop" if confined is None else verb(confined), "nginx")
     return not code
+
+
+def rehearse(name, files, origins, drop_in, group):
+    """Refuse a release that nginx refuses, and leave everything as it was either way.
+
+    Under a name of its own, which the next swap removes if this is killed.
+    """
+    folder = f"{paths.RELEASES}/{name}.rehearsed"
+    stock_site = os.readlink(paths.STOCK_SITE) if is_stock(paths.STOCK_SITE) else None
+    store(folder, filled(files, os.path.basename(folder)), group)
+    link(folder, paths.NEXT)
+    try:
+        if stock_site:
+            os.unlink(paths.STOCK_SITE)
+        test(paths.NEXT, origins, drop_in)
+    finally:
+        if stock_site:
+            os.symlink(stock_site, paths.STOCK_SITE)
+        os.unlink(paths.NEXT)
+        shutil.rmtree(folder)
 
 
 def swap(folder, files, origins, programs, drop_in, port, group, more):

@@ -62,12 +62,31 @@ options:
     elements: str
     default: []
     description: Paths that are removed after the swap, since no site uses them any more.
+  rehearse:
+    type: bool
+    default: false
+    description: >-
+      Whether what has changed is tested and not yet put in place. The action of that name gives it where
+      the play has other hosts.
+  rehearsed:
+    type: bool
+    default: false
+    description: >-
+      Whether all hosts have tested theirs in a task before. Nothing is put in place where one of them that
+      has a site or an app in common with this one has refused its own.
 """
 
 EXAMPLES = r"""
 - name: Swap the configuration
   tornadoes.tornadoes.nginx_proxy_configuration:
     found: "{{ looked.roles.nginx_proxy }}"
+  register: swapped
+
+- name: Swap what all hosts have accepted
+  tornadoes.tornadoes.nginx_proxy_configuration:
+    found: "{{ looked.roles.nginx_proxy }}"
+    rehearsed: true
+  when: swapped.rehearsed | default(false)
 """
 
 RETURN = r"""
@@ -90,6 +109,10 @@ missing:
   elements: str
   returned: always
   description: Those of C(upstreams) and C(named) that are not there.
+rehearsed:
+  type: bool
+  returned: with C(rehearse), where there is something to put in place
+  description: Whether that was tested and is yet to be put in place, by a second call.
 removed:
   type: list
   elements: str

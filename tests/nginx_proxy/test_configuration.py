@@ -3,7 +3,11 @@
 import os
 
 import pytest
-from ansible_collections.tornadoes.tornadoes.plugins.action.nginx_proxy_configuration import report, unused
+from ansible_collections.tornadoes.tornadoes.plugins.action.nginx_proxy_configuration import (
+    refused,
+    report,
+    unused,
+)
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils import (
     nginx_paths,
     nginx_reasons,
@@ -223,3 +227,31 @@ def test_what_former_sites_have_left_goes():
     assert site["certificate"] in set(
         unused(folders, {"sites": [{**site, "certificate": ""}], "caching": True})
     )
+
+
+def described(*sites, inner=(), **more):
+    """What the tasks of a run have registered of a host. sites: a name, and the app that it publishes."""
+    found = [{"name": name, "upstreams": [{"app": app}]} for name, app in sites]
+    nginx = {"sites": found, "inner": {"apps": [{"app": one} for one in inner]} if inner else {}}
+    return {"__nginx_proxy_inputs": {"roles": {"nginx_proxy": {"description": nginx}}}, **more}
+
+
+def test_a_host_that_has_refused_holds_up_those_that_share_with_it_and_one_that_is_away_does_not():
+    failed = {"failed": True}
+    known = {
+        "proxy": described(("www.example.org", "chat")),
+        "tested": described(("www.example.org", ""), __nginx_proxy_rehearsed=failed),
+        "app": described(inner=["chat"], __nginx_proxy_issued=failed),
+        "stranger": described(("other.example.org", "other"), __nginx_proxy_rehearsed=failed),
+        "away": described(("www.example.org", "chat"), __nginx_proxy_rehearsed={"unreachable": True}),
+        "invalid": {"__nginx_proxy_inputs": failed},
+        "single": described(("single.example.org", "")),
+    }
+    every = {
+        "hostvars": known,
+        "ansible_play_hosts_all": list(known),
+        "ansible_play_hosts": ["proxy", "single"],
+    }
+    assert refused({**every, **known["proxy"]}) == ["tested", "app"]
+    assert refused({**every, **known["single"]}) == []
+    assert refused({**every, **known["proxy"], "ansible_play_hosts": list(known)}) == []

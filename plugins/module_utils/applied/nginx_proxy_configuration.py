@@ -12,7 +12,7 @@ from ..nginx_drain import heeded, notes
 from ..nginx_reasons import separated
 from ..nginx_release import MARK, drifted, filled, leftovers, linked, name_of, stored
 from ..nginx_service import Refused, restart_needed, unit
-from ..nginx_swap import differing, reload_needed, swap
+from ..nginx_swap import differing, rehearse, reload_needed, swap
 from ..nginx_unmanaged import is_stock, unloaded, unmanaged
 from ..systemd import outdated, run
 
@@ -28,6 +28,7 @@ SPEC = {
     "named": TEXTS,
     "read_at_start": TEXTS,
     "unused": TEXTS,
+    "rehearse": {"type": "bool", "default": False},
 }
 
 USER = "www-data"  # Debian's, of the workers
@@ -82,6 +83,9 @@ def main(module):
     try:
         if pending and not module.check_mode:
             group = pwd.getpwnam(USER).pw_gid
+            if module.params["rehearse"]:
+                rehearse(name, files, origins, drop_in, group)
+                module.exit_json(changed=False, rehearsed=True)
             more = module.params["read_at_start"]
             port = module.params["port"]
             swap(folder, filled(files, name), origins, programs, drop_in, port, group, more)
