@@ -1,4 +1,4 @@
-"""What more hosts, and more apps on one, cost a run of site.yml that has nothing to do.
+"""What more hosts, and more apps on one, cost a run that has nothing to do, and a release more hosts.
 
 Makes hosts of its own, each with one app on one port and one site behind nginx, and removes them at the
 end. All of them share this machine's processors with ansible-playbook: on servers of their own they would
@@ -7,16 +7,21 @@ cost less.
 
 import contextlib
 import json
+import shutil
 import sys
 import time
+from itertools import count as numbers
 
 import lab
 import yaml
 
-HOSTS = [1] if lab.SMOKE else [1, 2, 5, 10]
+HOSTS = [1] if lab.SMOKE else [1, 2, 5, 10, 20]
+RELEASED = [1] if lab.SMOKE else [2, 5, 10]
 APPS = [1, 2] if lab.SMOKE else [1, 5]
 TIMES = 1 if lab.SMOKE else 3
 MADE = lab.MADE / "breadth"
+SOURCE = lab.ROOT / "tests/samples/load"
+RELEASES = numbers()
 
 
 def name(number):
@@ -28,7 +33,7 @@ def write_inventory(most):
     """The inventory of so many hosts, in a folder of its own."""
     hosts = {
         name(number): {
-            "ansible_port": 12240 + number,
+            "ansible_port": 12260 + number,
             "test_host_ports": [],
             "ansible_ssh_private_key_file": str(lab.ROOT / ".cache/test_hosts_key"),
         }
@@ -41,15 +46,14 @@ def write_inventory(most):
     (MADE / "hosts.yml").write_text(yaml.safe_dump(text))
 
 
-def apps(count):
-    """The variables of so many apps on one port each, and of a site that publishes them."""
-    ports = range(8000, 8000 + count)
-    source = str(lab.ROOT / "tests/samples/load")
+def apps(count, source=SOURCE):
+    """The variables of so many apps on one port each, and of a site that publishes them.
+
+    source: the folder of their code.
+    """
+    ports, alike = range(8000, 8000 + count), {"source": str(source), "main": "server.py", "settle_time": 0}
     given = {
-        "tornado_app_apps": [
-            {"name": f"app{port}", "source": source, "main": "server.py", "ports": [port], "settle_time": 0}
-            for port in ports
-        ],
+        "tornado_app_apps": [{"name": f"app{port}", "ports": [port], **alike} for port in ports],
         "nginx_proxy_sites": [
             {
                 "names": ["www.example.test"],
@@ -67,17 +71,30 @@ def playbook(*words):
     return time.monotonic() - begin, said
 
 
+def first(hosts):
+    """Words that limit a run to so many hosts."""
+    return ["--limit", ",".join(name(number) for number in range(1, hosts + 1))]
+
+
 def idle(count, hosts):
     """Seconds of a run of so many apps on so many hosts, which must change nothing."""
-    limit = ",".join(name(number) for number in range(1, hosts + 1))
-    seconds, said = playbook("site.yml", "--limit", limit, *apps(count))
+    seconds, said = playbook("site.yml", *first(hosts), *apps(count))
     lab.must(f"{hosts} hosts had nothing to do", said.count("changed=0") == hosts)
+    return seconds
+
+
+def release(hosts):
+    """Seconds of a deploy of new code, as one transaction over so many hosts."""
+    folder = shutil.copytree(SOURCE, MADE / "source", dirs_exist_ok=True)
+    folder.joinpath("release.txt").write_text(f"{next(RELEASES)}\n")
+    seconds, said = playbook("playbooks/deploy.yml", *first(hosts), *apps(APPS[0], folder))
+    lab.must(f"{hosts} hosts got a release", said.count("changed=0") == 0)
     return seconds
 
 
 def main():
     """The command."""
-    report = lab.Report("breadth", "a run", "times the first")
+    report = lab.Report("breadth", "on the clock", "times the least")
     write_inventory(max(HOSTS))
     with contextlib.ExitStack() as stack:
         stack.callback(playbook, "molecule/shared/destroy.yml")
@@ -86,6 +103,10 @@ def main():
         playbook("site.yml", *apps(APPS[0]))
         found = lab.rounds({count: lambda count=count: idle(APPS[0], count) for count in HOSTS}, TIMES)
         tell(report, "hosts", found)
+        lab.say("A release over several of them")
+        found = lab.rounds({count: lambda count=count: release(count) for count in RELEASED}, TIMES)
+        tell(report, "hosts", found, "a release")
+        playbook("site.yml", *apps(APPS[0]))
         lab.say(f"{max(APPS)} apps on one of them")
         several = {}
         for count in APPS:
@@ -96,12 +117,12 @@ def main():
     return 0
 
 
-def tell(report, what, found):
+def tell(report, what, found, run="a run that has nothing to do"):
     """Figures and rows of what there was more and more of."""
-    first = next(iter(found.values()))
+    least = next(iter(found.values()))
     for count, seconds in found.items():
-        report.figure(f"{what}, a run that has nothing to do", "s", seconds, count=count)
-        report.row(f"{count} {what}", f"{lab.show(seconds)} s", lab.show(lab.ratio(seconds, first)))
+        report.figure(f"{what}, {run}", "s", seconds, count=count)
+        report.row(f"{count} {what}, {run}", f"{lab.show(seconds)} s", lab.show(lab.ratio(seconds, least)))
 
 
 if __name__ == "__main__":
