@@ -36,6 +36,8 @@ BAD = {
     "a syntax error": ("def (:\n", "exited with status 1 before it answered"),
     "a missing import": ("import nowhere\n", "exited with status 1 before it answered"),
     "an exit at once": ("raise SystemExit(3)\n", "exited with status 3 before it answered"),
+    "sys.exit(-1)": ("raise SystemExit(-1)\n", "exited with status 255 before it answered"),
+    "a status of systemd's": ("raise SystemExit(203)\n", "exited with status 203 before it answered"),
     "no port": (
         "import time\ntime.sleep(60)\n",
         "did not listen within 5 s (tornado_app_start_timeout is how long it may take)",

@@ -382,6 +382,7 @@ class Child:
             return "was ended by the kernel, since its memory was used up"
         if self.end.get("ExecMainCode") in systemd.SIGNALLED:
             return f"was ended by {signal.Signals(int(status)).name}"
-        if self.end.get("Result") == "exit-code" and int(status) >= 200:
+        # A program may exit with any of them as well, and -1 is 255: one that has come to us was started.
+        if self.end.get("Result") == "exit-code" and int(status) in systemd.NOT_STARTED and not self.pid:
             return f"was not started by systemd (status {status}, see systemctl status {self.unit})"
         return f"exited with status {status or 0}"

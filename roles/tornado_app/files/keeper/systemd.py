@@ -14,6 +14,7 @@ SO_DETACH_FILTER = 27  # socket(7); no name in Python
 SYSTEMCTL_TIMEOUT = 5.0  # seconds; systemd itself may be busy for a moment
 CLOSE_TIMEOUT = 0.2  # seconds to close a descriptor that a program has sent
 SIGNALLED = ("2", "3")  # ExecMainCode= of a process that a signal has ended (CLD_KILLED, CLD_DUMPED)
+NOT_STARTED = range(200, 246)  # ExecMainStatus= where systemd has failed before the program, systemd.exec(5)
 # Only there the kernel tells systemd whom it has ended for want of memory.
 ONE_HIERARCHY = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
 
