@@ -69,6 +69,22 @@ def run(folder, files, *words, playbook="site.yml"):
             "redis_servers: no playbook knows this group of the inventory. Is it redis_server?",
         ),
         (
+            {**GOOD, "group_vars/all.yml": "nginx_proxy_sites:\n  - names: [a.example]\n   app: chat\n"},
+            [],
+            "group_vars/all.yml:3:4: YAML parsing failed: While parsing a block collection",
+        ),
+        (
+            {**GOOD, "group_vars/all.yml": "tornado_app_secrets:\n\tkey: x\n"},
+            [],
+            "group_vars/all.yml:2:1: YAML parsing failed: Tabs are usually invalid in YAML.",
+        ),
+        (
+            {**GOOD, "host_vars/www.example.org.yml": "$ANSIBLE_VAULT;1.1;AES256\n3132\n"},
+            [],
+            "host_vars/www.example.org.yml: Attempting to decrypt but no vault secrets found."
+            " Give its password with --ask-vault-pass or --vault-password-file.",
+        ),
+        (
             {**GOOD, "group_vars/tornado-app.yml": ""},
             [],
             "tornado-app.yml: nothing in the inventory is called tornado-app, so nobody reads this file. "

@@ -10,9 +10,11 @@ import re
 from pathlib import Path
 
 from ansible import context
+from ansible._internal._datatag._tags import Origin
 from ansible._internal._templating._engine import TemplateContext
-from ansible.errors import AnsibleFilterError
+from ansible.errors import AnsibleError, AnsibleFilterError
 from ansible.inventory.manager import InventoryManager
+from ansible.parsing.vault import AnsibleVaultError
 from ansible.vars.manager import VariableManager
 
 from ..action.inputs import Run
@@ -106,6 +108,19 @@ def nobody(groups, group):
     return f"no host is in the group {group}, so nothing is done with it. {named}, or leave it out."
 
 
+def unreadable(problem):
+    """The sentence for variables that can't be read, with the place, which Ansible keeps to itself."""
+    said, hint, cause = str(problem), "", problem
+    while cause:
+        written = getattr(cause, "obj", None)
+        if isinstance(cause, AnsibleVaultError):
+            hint = " Give its password with --ask-vault-pass or --vault-password-file."
+        if place := written if isinstance(written, Origin) else Origin.get_tag(written):
+            return f"{place}: {said}{hint}"
+        cause = cause.__cause__ or cause.__context__
+    return said + hint
+
+
 @functools.cache
 def inventory_variables():
     """Host to its variables, as they were written: some can't be read without the host's facts.
@@ -115,10 +130,13 @@ def inventory_variables():
     loader = TemplateContext.current().templar._loader
     inventory = InventoryManager(loader=loader, sources=context.CLIARGS.get("inventory"))
     manager = VariableManager(loader=loader, inventory=inventory)
-    return {
-        host.name: manager.get_vars(host=host, include_hostvars=False)
-        for host in inventory.get_hosts(ignore_limits=True)
-    }
+    try:
+        return {
+            host.name: manager.get_vars(host=host, include_hostvars=False)
+            for host in inventory.get_hosts(ignore_limits=True)
+        }
+    except AnsibleError as problem:
+        raise AnsibleFilterError(unreadable(problem)) from problem
 
 
 @functools.cache
