@@ -15,6 +15,8 @@ INHERITED = re.compile(
 )
 # A repository names programs that git would run for it; this machine's folders are no more than read.
 NO_PROGRAMS = ["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"]
+# Nor do they have it ask a server for what they lack, which is another program of the repository's choice.
+NO_SERVERS = {"GIT_ALLOW_PROTOCOL": "", "GIT_NO_LAZY_FETCH": "1"}
 # What git says besides the reason.
 ADVICE = (
     "could not read from remote",
@@ -94,7 +96,8 @@ def ignored(folder):
     prefix = os.path.relpath(folder, top)
     prefix = "" if prefix == "." else f"{prefix}/"
     # Of the whole checkout: asked for a folder below one that it ignores, git knows no answer.
-    said = answer(top, "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory")
+    words = ["--others", "--ignored", "--exclude-standard", "--directory"]
+    said = answer(top, "ls-files", "-z", *words, **NO_SERVERS)
     found = [os.fsdecode(one).rstrip("/") for one in said.split(b"\0") if one]
     if any(f"{prefix}/".startswith(f"{one}/") for one in found):
         return []

@@ -478,6 +478,39 @@ def test_git_runs_nothing_of_a_source_and_inherits_nothing(pack, source, tmp_pat
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.parametrize("kind", ["ext::", "ssh"])
+def test_a_repository_in_a_source_that_lacks_something_has_git_run_nothing_for_it(
+    pack, source, tmp_path, kind
+):
+    # As somebody else's archive has it, unpacked into the source: .gitignore is to come from a server.
+    lib = source / "lib"
+    (lib / "sub").mkdir(parents=True)
+    (lib / "sub/.gitignore").write_text("*.log\n")
+    (lib / "sub/a.log").touch()
+    committed(lib)
+    in_git(lib, "update-index", "--skip-worktree", "sub/.gitignore")
+    lost = in_git(lib, "rev-parse", ":sub/.gitignore")
+    (lib / f".git/objects/{lost[:2]}/{lost[2:]}").unlink()
+    (lib / "sub/.gitignore").unlink()
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    program.chmod(0o755)
+    settings = {
+        "core.repositoryformatversion": "1",
+        "extensions.partialClone": "origin",
+        "remote.origin.promisor": "true",
+        "remote.origin.url": f"ext::{program}" if kind == "ext::" else "ssh://server.example.org/lib",
+        "protocol.allow": "always",
+        "protocol.ext.allow": "always",
+        "core.sshCommand": str(program),
+    }
+    for name, value in settings.items():
+        in_git(lib, "config", name, value)
+    found = pack()
+    assert not (tmp_path / "ran").exists()
+    assert "lib/sub/a.log" in found["members"]
+
+
 def test_a_source_that_git_can_not_be_asked_about_is_packed_as_it_is(pack, source, tmp_path, monkeypatch):
     (source / "config.py").touch()
     ignoring(source, "config.py")
