@@ -45,8 +45,7 @@ def needs(folder, params):
     name, extras = params["requirements"], params["extras"]
     listed = requirements.find(folder, name)
     if listed is None:
-        both = (project.PROJECT, project.LOCKS[0])
-        name = next((one for one in both if os.path.isfile(os.path.join(folder, one))), "")
+        name = project.find(folder)
     if extras and not project.is_project(name):
         raise Refusal(
             f"tornado_app_extras: {extras[0]} is a part of a {project.PROJECT}, and {name or 'nothing of the source'}"

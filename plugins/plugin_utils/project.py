@@ -20,6 +20,15 @@ from .tree import RESERVED
 
 PROJECT, PYLOCK = "pyproject.toml", re.compile(r"pylock(\.[^.]+)?\.toml")
 LOCKS = ("pylock.toml", "uv.lock", "poetry.lock")
+SETUP = "setup.py"  # of a project of before pyproject.toml
+SETUPTOOLS = re.compile(
+    rb"\b(setuptools|distutils)\b"
+)  # what has neither is a script that happens to be called so
+# What such a project is in the words of today: only its build can say what it needs.
+BY_BUILD = {
+    "project": {"dynamic": ["version", "dependencies", "optional-dependencies"]},
+    "build-system": {},
+}
 MOST = 32 << 20  # bytes of such a file
 NO_PROJECT = (KeyError, TypeError, AttributeError, ValueError, InvalidRequirement)
 
@@ -53,7 +62,21 @@ class Plan:
 def is_project(name):
     """Whether a path is one of a project's files, rather than of requirements."""
     name = os.path.basename(name)
-    return name in (PROJECT, *LOCKS) or bool(PYLOCK.fullmatch(name))
+    return name in (PROJECT, SETUP, *LOCKS) or bool(PYLOCK.fullmatch(name))
+
+
+def find(folder):
+    """The file of a source that says what it needs, where it has no requirements.txt; "" where none does."""
+    there = [one for one in (PROJECT, LOCKS[0], SETUP) if os.path.isfile(os.path.join(folder, one))]
+    data = read(folder, PROJECT) or {}
+    # Beside a setup.py the other file is often for tools alone.
+    if "project" in data or "poetry" in data.get("tool", {}):
+        return PROJECT
+    if SETUP in there and LOCKS[0] not in there:
+        with open(os.path.join(folder, SETUP), "rb") as file:
+            if SETUPTOOLS.search(file.read(MOST)):
+                return SETUP
+    return next((one for one in there if one != SETUP), "")
 
 
 def read(folder, name):
@@ -76,16 +99,16 @@ def read(folder, name):
 def plan(folder, name, extras, offline):
     """What pip is to install by a project's file; None where it names nothing. offline: from wheels, whose digests are their own."""
     base, file = os.path.split(name)
-    lock = (
-        file
-        if file != PROJECT
-        else next((one for one in LOCKS if os.path.isfile(os.path.join(folder, base, one))), "")
-    )
-    data = read(folder, os.path.join(base, PROJECT)) or {}
+    lock = file if file not in (PROJECT, SETUP) else ""
+    if file == PROJECT:
+        lock = next((one for one in LOCKS if os.path.isfile(os.path.join(folder, base, one))), "")
+    data = BY_BUILD if file == SETUP else read(folder, os.path.join(base, PROJECT)) or {}
     locked = lock and read(folder, os.path.join(base, lock))
     try:
         project = Project(os.path.join(folder, base), data, [canonicalize_name(one) for one in extras])
         found = project.locked(lock, locked, base, not offline) if lock else project.unlocked(base)
+        if file == SETUP:
+            found.first = None  # many of them leave Tornado to whoever starts them
         if found and found.then:
             found.versioned = "version" in project.dynamic or "poetry-dynamic-versioning" in project.tool
         return found

@@ -279,6 +279,17 @@ def test_the_version_that_a_build_is_told_makes_another_environment(pack, source
     assert (pack()["version"].startswith("1.post1+g"), pack()["venv"] != found["venv"]) == (True, True)
 
 
+def test_a_source_with_a_setup_py_alone_is_installed(pack, source):
+    before = pack()
+    (source / "setup.py").write_text("from distutils.core import setup\nsetup(install_requires=['redis'])\n")
+    found = pack()
+    assert found["requirements"] == "setup.py"
+    assert [one[-1].rpartition("/")[2] for one in found["steps"]] == ["requirements.txt", "project.txt"]
+    assert ("--no-deps" in found["steps"][1], found["venv"] != before["venv"]) == (False, True)
+    (source / "requirements.txt").write_text("tornado\n")
+    assert pack()["requirements"] == "requirements.txt"
+
+
 @pytest.mark.parametrize("name", ["requirements.txt", "setup.py"])
 def test_an_extra_of_what_is_no_project_is_refused(pack, source, name):
     (source / name).touch()

@@ -155,6 +155,26 @@ def test_what_only_its_build_can_say_is_asked_of_the_build(plan):
     assert (found.steps(), found.versioned) == ([["--requirement=.release/project.txt"]], True)
 
 
+@pytest.mark.parametrize("beside", ["", "[tool.black]\n", BUILD])
+def test_a_setup_py_is_asked_for_what_it_needs(tmp_path, beside):
+    """As before pyproject.toml: its modules would be missed, and the command that it brings."""
+    (tmp_path / "setup.py").write_text("from setuptools import setup\nsetup(install_requires=['redis'])\n")
+    if beside:
+        (tmp_path / "pyproject.toml").write_text(beside)
+    assert project.find(str(tmp_path)) == "setup.py"
+    found = project.plan(str(tmp_path), "setup.py", ["fast"], False)
+    assert (found.first, found.then, found.complete, found.versioned) == (None, ["./[fast]"], False, True)
+    (tmp_path / "setup.py").write_text("print('make the tables')\n")
+    assert project.find(str(tmp_path)) == ("pyproject.toml" if beside else "")
+
+
+@pytest.mark.parametrize("text", [PYPROJECT, POETRY])
+def test_a_setup_py_beside_a_project_of_today_is_left_alone(tmp_path, text):
+    (tmp_path / "setup.py").write_text("from setuptools import setup\nsetup()\n")
+    (tmp_path / "pyproject.toml").write_text(text)
+    assert project.find(str(tmp_path)) == "pyproject.toml"
+
+
 @pytest.mark.parametrize(
     "text", ["[tool.ruff]\nline-length = 99\n", '[project]\nname = "chat"\nversion = "1"\n' + BUILD]
 )
