@@ -105,23 +105,27 @@ def ignored(folder):
 
 
 def credentials(address):
-    """An address without name and password, and variables that give them to git, unseen in process lists."""
+    """An address without name and password, and variables that give them to git, unseen in process lists.
+
+    For that server alone: what a repository names as a submodule may be with anybody.
+    """
     if scheme(address) not in WEB or "@" not in (parts := urlsplit(address)).netloc:
         return address, {}
     count = int(os.environ.get("GIT_CONFIG_COUNT", "0"))
-    name = unquote(parts.username or "")
+    name, password = unquote(parts.username or ""), parts.password
     # A name alone may be a token; the user's own helpers may know its password.
-    key, value = "credential.username", name
-    if parts.password is not None:
-        key, value = "credential.helper", HELPER
+    parts = parts._replace(netloc=parts.netloc.rpartition("@")[2])
+    key, value = "username", name
+    if password is not None:
+        key, value = "helper", HELPER
     variables = {
         "GIT_CONFIG_COUNT": str(count + 1),
-        f"GIT_CONFIG_KEY_{count}": key,
+        f"GIT_CONFIG_KEY_{count}": f"credential.{parts.scheme}://{parts.netloc}.{key}",
         f"GIT_CONFIG_VALUE_{count}": value,
         "GIT_USER": name,
-        "GIT_PASSWORD": unquote(parts.password or ""),
+        "GIT_PASSWORD": unquote(password or ""),
     }
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(), variables
+    return parts.geturl(), variables
 
 
 def check_out(source, version, folder):

@@ -1,6 +1,7 @@
 """A release's id is its content; what can't be a release is refused in one sentence."""
 
 import base64
+import contextlib
 import functools
 import gzip
 import hashlib
@@ -934,6 +935,48 @@ def test_a_password_in_a_git_address_reaches_the_server_and_nobody_else(pack, gi
     if sent:
         assert f"Basic {base64.b64encode(sent).decode()}" in [words for words, _seen in asked]
     assert not any(seen for _words, seen in asked)
+
+
+def test_a_password_of_a_repository_is_for_no_server_of_its_submodules(pack, source, tmp_path):
+    asked = {"repository": [], "submodule": []}
+
+    class Server(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *words, name, **more):
+            self.name = name
+            super().__init__(*words, directory=tmp_path / "served", **more)
+
+        def do_GET(self):
+            asked[self.name].append(self.headers.get("Authorization"))
+            if self.headers.get("Authorization"):
+                super().do_GET()
+                return
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", "Basic realm=git")
+            self.end_headers()
+
+    with contextlib.ExitStack() as stack:
+        ports = {}
+        for name in asked:
+            handler = functools.partial(Server, name=name)
+            server = stack.enter_context(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler))
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            stack.callback(server.shutdown)
+            ports[name] = server.server_port
+        # Who may write the one repository may name any server as the other's.
+        (source / ".gitmodules").write_text(
+            f'[submodule "lib"]\npath = lib\nurl = http://127.0.0.1:{ports["submodule"]}/lib.git\n'
+        )
+        commit = committed(source)
+        in_git(source, "update-index", "--add", "--cacheinfo", f"160000,{commit},lib")
+        in_git(source, "commit", "--quiet", "-m", "two")
+        in_git(source, "tag", "v2")
+        in_git(tmp_path, "clone", "--quiet", "--bare", str(source), "served/chat.git")
+        in_git(tmp_path / "served/chat.git", "update-server-info")
+        address = f"http://me:t0ken@127.0.0.1:{ports['repository']}/chat.git"
+        said = refusal(pack, source=address, version="v2")
+    assert "git can't fetch version" in said
+    assert f"Basic {base64.b64encode(b'me:t0ken').decode()}" in asked["repository"]
+    assert set(asked["submodule"]) == {None}
 
 
 def readable(path):
