@@ -8,6 +8,11 @@ SUMMARY = re.compile(
     r"(?i)subprocess|metadata-generation|legacy-install|failed-wheel|failed building|could not build wheels"
     r"|failed to build|command .* failed|exit(ed)? (code|status)"
 )
+# What a build's own program ends with.
+EXCEPTION = re.compile(r"^\s*((?:\w+\.)*\w*(?:Error|Exception|NotFound): .+)")
+# What pip is at, and that it has failed there.
+BEGUN = re.compile(r"^\s*(?:Collecting|Processing|Building wheel for|Building editable for) (\S+)")
+FAILED = "finished with status 'error'"
 # What a build misses, to the Debian packages that have it.
 PACKAGES = {
     r"pg_config": "libpq-dev",
@@ -27,6 +32,13 @@ PACKAGES = {
     r"command 'git'|find command 'git'": "git",
     r"can't find Rust compiler|cargo.*not (found|installed)": "cargo",
 }
+# What another tool has written into a requirements file, to what is to be done with it.
+CONDA = "That line is conda's own: write such lists with pip list --format=freeze."
+WRITTEN_BY_OTHERS = {
+    r"pkg[-_]resources==0\.0\.0": "Take that line out: pip freeze on some Debians writes it, and it is no package.",
+    r"/feedstock_root/|/conda-bld/|/croot/": CONDA,
+    r"Invalid requirement: '[\w.-]+=[\w.!+-]+=\w+'": CONDA,
+}
 
 # Why no index has answered, which pip says in warnings alone: its error is that there is no such version.
 SILENT = {
@@ -37,15 +49,29 @@ SILENT = {
 }
 
 
+def culprit(lines):
+    """The requirement whose build has failed, as pip names it; "" where none has."""
+    name = ""
+    for line in lines:
+        if FAILED in line:
+            return name
+        name = match[1] if (match := BEGUN.search(line)) else name
+    return ""
+
+
 def why(lines):
     """The first error that is no summary of others, with a colon before it; "." where there is none."""
     found = [match[1].strip() for line in lines if (match := ERROR.search(line))]
-    first = next((one for one in found if not SUMMARY.search(one)), None) or (found[0] if found else "")
-    return f": {first.rstrip('.')}." if first else "."
+    raised = [match[1].strip() for line in lines if (match := EXCEPTION.search(line))]
+    own = [one for one in found if not SUMMARY.search(one)]
+    first = next(iter([*own, *reversed(raised), *found]), "")
+    name = culprit(lines)
+    built = f"{name} can't be built: " if name else ""
+    return f": {built}{first.rstrip('.')}." if first else "."
 
 
 def remedy(lines):
-    """A sentence on what to do: Debian's packages for what a build misses, or an index that answers.
+    """A sentence on what to do: about an index, a line of the requirements, or what a build misses.
 
     Empty where nothing is known.
     """
@@ -56,5 +82,11 @@ def remedy(lines):
     what = next((what for words, what in SILENT.items() if re.search(words, broken)), "")
     if what and "(from versions: none)" in text:
         return f" The host {what}. Mend that, or give tornado_app_index another one, or tornado_app_wheels."
+    for words, cure in WRITTEN_BY_OTHERS.items():
+        if re.search(words, text):
+            return f" {cure}"
     missing = [package for words, package in PACKAGES.items() if re.search(words, text)]
-    return f" List {', '.join(missing)} in tornado_app_packages." if missing else ""
+    if missing:
+        return f" List {', '.join(missing)} in tornado_app_packages."
+    old = "==" in culprit(lines)
+    return " It may be too old for this Python: take a newer one, or see tornado_app_python." if old else ""

@@ -28,6 +28,31 @@ HEADERS = """
       compilation terminated.
       error: command '/usr/bin/x86_64-linux-gnu-gcc' failed with exit code 1
 """
+TORNADO = """
+Collecting certifi==2024.8.30 (from -r requirements.txt (line 1))
+  Downloading certifi-2024.8.30-py3-none-any.whl (167 kB)
+Collecting tornado==5.1.1 (from -r requirements.txt (line 2))
+  Downloading tornado-5.1.1.tar.gz (516 kB)
+  Getting requirements to build wheel: started
+  Getting requirements to build wheel: finished with status 'error'
+  error: subprocess-exited-with-error
+  x Getting requirements to build wheel did not run successfully.
+  │ exit code: 1
+  ╰─> [4 lines of output]
+      Traceback (most recent call last):
+        File "<string>", line 146, in <module>
+      ImportError: Tornado requires an up-to-date SSL module.
+      [end of output]
+error: subprocess-exited-with-error
+"""
+VISDOM = """
+Collecting tornado==6.6.1
+Building wheel for visdom (pyproject.toml): started
+Building wheel for visdom (pyproject.toml): finished with status 'error'
+  error: subprocess-exited-with-error
+      ModuleNotFoundError: No module named 'pkg_resources'
+ERROR: Failed building wheel for visdom
+"""
 UNKNOWN = """
 ERROR: Could not find a version that satisfies the requirement tornadoo (from versions: none)
 ERROR: No matching distribution found for tornadoo
@@ -67,7 +92,21 @@ def test_an_index_that_has_not_answered_is_told_from_a_version_that_there_is_not
 @pytest.mark.parametrize(
     ("text", "reason", "what"),
     [
-        (PSYCOPG2, ": pg_config executable not found.", " List libpq-dev in tornado_app_packages."),
+        (
+            PSYCOPG2,
+            ": psycopg2 can't be built: pg_config executable not found.",
+            " List libpq-dev in tornado_app_packages.",
+        ),
+        (
+            TORNADO,
+            ": tornado==5.1.1 can't be built: ImportError: Tornado requires an up-to-date SSL module.",
+            " It may be too old for this Python: take a newer one, or see tornado_app_python.",
+        ),
+        (
+            VISDOM,
+            ": visdom can't be built: ModuleNotFoundError: No module named 'pkg_resources'.",
+            "",
+        ),
         (
             UVLOOP,
             ": command 'x86_64-linux-gnu-gcc' failed: No such file or directory.",
@@ -86,3 +125,28 @@ def test_the_first_error_is_the_reason_and_a_missing_package_is_named(text, reas
     lines = text.strip().splitlines()
     assert why(lines) == reason
     assert remedy(lines) == what
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (
+            "ERROR: No matching distribution found for pkg-resources==0.0.0",
+            " Take that line out: pip freeze on some Debians writes it,",
+        ),
+        ("ERROR: No matching distribution found for pkg_resources==0.0.0", " Take that line out: "),
+        (
+            "ERROR: Could not install packages due to an OSError: [Errno 2] No such file or directory:"
+            " '/home/conda/feedstock_root/build_artifacts/tornado_1/work'",
+            " That line is conda's own: write such lists with pip list --format=freeze.",
+        ),
+        ("ERROR: ... no such path: '/croot/tornado_1690848263220/work'", " That line is conda's own: "),
+        ("ERROR: Invalid requirement: 'tornado=6.4=py311h1_0': Expected end", " That line is conda's own: "),
+        ("ERROR: Invalid requirement: '_libgcc_mutex=0.1=main': Expected", " That line is conda's own: "),
+        # pip itself says what is wrong with this one.
+        ("ERROR: Invalid requirement: 'tornado = 6.5': Expected end or semicolon", ""),
+    ],
+)
+def test_a_line_that_another_tool_has_written_is_told_from_a_slip(line, words):
+    found = remedy(["Collecting pip", line])
+    assert (found.startswith(words), bool(found)) == (True, bool(words))
