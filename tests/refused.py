@@ -313,6 +313,11 @@ REFUSED = {
         {"nginx_proxy_trusted_proxies": ["balancer"]},
         "nginx_proxy_trusted_proxies: 'balancer' is no network.",
     ),
+    "the PROXY protocol from nobody": (
+        {"nginx_proxy_proxy_protocol": True},
+        "nginx_proxy_proxy_protocol: true is for balancers that are trusted, and there are none. Give their "
+        "addresses or networks in nginx_proxy_trusted_proxies, or false.",
+    ),
     "a certificate without its key": (
         sites({"tls": "provided", "certificate": "site.pem"}),
         "With tls: provided give both files",

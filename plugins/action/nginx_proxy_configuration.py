@@ -43,6 +43,19 @@ def host_of(found, debian):
     }
 
 
+def listens(addresses, proxy_protocol):
+    """Where visitors come: what stands before a port and behind it, and the queue, which is said once."""
+    # As long as the kernel lets it be (somaxconn), where thousands come back at once.
+    public = [{"address": one, "queue": " backlog=4096", "protocol": ""} for one in addresses]
+    if not proxy_protocol:
+        return public
+    # What is on this host itself, as the role's own programs are, comes as ever. nginx binds none of these:
+    # it has the port on all addresses, and looks by which one a connection came.
+    loopback = ["127.0.0.1:", "[::1]:"][: len(addresses)]
+    own = [{"address": one, "queue": "", "protocol": ""} for one in loopback]
+    return [one | {"protocol": " proxy_protocol"} for one in public] + own
+
+
 def configuration(nginx, host, read):
     """Path to text of the whole configuration, and the same of its files of hashed passwords.
 
@@ -59,8 +72,10 @@ def configuration(nginx, host, read):
         undefined=StrictUndefined,
     )
 
+    public = listens(host["addresses"], nginx["proxy_protocol"])
+
     def render(path, **more):
-        return jinja.get_template(f"{path}.j2").render(nginx=nginx, host=host, **more)
+        return jinja.get_template(f"{path}.j2").render(nginx=nginx, host=host, listens=public, **more)
 
     names = [
         *SNIPPETS,

@@ -13,6 +13,7 @@ from ..plugin_utils.nginx_proxy import FIREWALLS
 
 CONNECT_TIMEOUT = 3  # seconds
 ANSWER_TIMEOUT = 5  # seconds
+NOBODY = b"PROXY UNKNOWN\r\n"  # of the PROXY protocol: a balancer itself, who speaks for no client
 SENT_AWAY = (400, 403, 421)  # as to a name or an origin that a program does not take for its own
 
 
@@ -29,11 +30,12 @@ def problem_of(address, port):
     return ""
 
 
-def status_of(address, port, name, tls, path):
-    """What a site answers for a page, as a status; 0 where there is no answer in time."""
+def status_of(address, port, name, tls, path, before=b""):
+    """What a site answers for a page, as a status; 0 where there is no answer in time. before: sent ahead."""
     connection = http.client.HTTPConnection(address, port, timeout=ANSWER_TIMEOUT)
     with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
         connection.connect()
+        connection.sock.sendall(before)
         if tls:
             # Whose certificate it is, the check of the certificates says. No CAs, which take a while to read.
             anybody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -62,7 +64,8 @@ def at_once(question, several):
 
 class ActionModule(ActionBase):
     """ports: those that nginx listens on, that of TLS last. active: units of the host that are active.
-    sites: of each that is asked, C(name), C(tls) and C(upstreams).
+    sites: of each that is asked, C(name), C(tls) and C(upstreams). proxy_protocol: whether the
+    ports want it.
     """
 
     def run(self, tmp=None, task_vars=None):
@@ -88,7 +91,8 @@ class ActionModule(ActionBase):
     def refused(self, address, ports):
         """A sentence for each first page that is none."""
         pages = first_pages(self._task.args["sites"], ports)
-        statuses = at_once(status_of, [(address, *page) for page in pages])
+        before = NOBODY if self._task.args["proxy_protocol"] else b""
+        statuses = at_once(status_of, [(address, *page, before) for page in pages])
         for (_port, name, tls, path), status in zip(pages, statuses, strict=True):
             said = f"{'https' if tls else 'http'}://{name}{path} answers {status}."
             if status in SENT_AWAY:

@@ -8,6 +8,8 @@ import ipaddress
 from dataclasses import dataclass
 from functools import cached_property
 
+from ansible.module_utils.parsing.convert_bool import boolean
+
 from .tornado_app import NAME
 from .values import address, filled, listed, whole
 
@@ -44,7 +46,8 @@ class Host:
     """A host of the cluster. address: its private one, "" with the reason in why. weight: as it was given.
 
     port: on which its nginx answers proxies. apps: name to ports of those that it is to have.
-    http_port: on which visitors come to it, where it is a proxy.
+    http_port: on which visitors come to it, where it is a proxy. proxy_protocol: whether they come there through
+    a balancer that says so.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Host:
     port: int
     apps: dict
     http_port: int
+    proxy_protocol: bool
 
     @property
     def share(self):
@@ -145,6 +149,7 @@ class Cluster:
                 run.decent("nginx_proxy_private_port"),
                 apps_of(self.run.on(name, "tornado_app")) if name in self.runners else {},
                 run.decent("nginx_proxy_http_port"),
+                boolean(run.decent("nginx_proxy_proxy_protocol")),
             )
         return found
 
@@ -192,6 +197,15 @@ class Cluster:
         own = self.asked_of_a_ca(proxy)
         others = [one for one in self.proxies if one != proxy and own & self.asked_of_a_ca(one)]
         return [self.hosts[one] for one in others if self.hosts[one].address]
+
+    def challenged_privately(self, proxy):
+        """Whether a proxy and those others ask each other on their private ports.
+
+        nginx can't ask with the PROXY protocol. Where one proxy wants it on its public ports, all do without
+        these, so that none has to know of each other how it is asked.
+        """
+        taken = any(self.hosts[one].proxy_protocol for one in self.proxies)
+        return bool(taken and self.hosts[proxy].address and self.challenged(proxy))
 
     def apart(self, proxy):
         """The apps that a proxy reaches over private addresses."""

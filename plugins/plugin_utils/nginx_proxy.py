@@ -2,6 +2,8 @@
 
 import re
 
+from ansible.module_utils.parsing.convert_bool import boolean
+
 from ..module_utils.nginx_drain import noted
 from ..module_utils.nginx_paths import DRAINED
 from .cluster import with_app
@@ -103,6 +105,12 @@ class Inputs:
                 yield f"{name}: '{value}' is invalid. {remedy}"
         if bad := [one for one in self.variables["nginx_proxy_trusted_proxies"] if not network(one)]:
             yield f"nginx_proxy_trusted_proxies: {quoted(bad)} is no network. {NETWORKS}"
+        told = boolean(self.variables["nginx_proxy_proxy_protocol"])
+        if told and not self.variables["nginx_proxy_trusted_proxies"]:
+            yield (
+                "nginx_proxy_proxy_protocol: true is for balancers that are trusted, and there are none. Give their "
+                "addresses or networks in nginx_proxy_trusted_proxies, or false."
+            )
 
     def about_names(self):
         """What the sites are called, and whether they are anything."""
@@ -341,7 +349,9 @@ class Inputs:
     def inner_ports(self):
         """The port that proxies come to, where some do."""
         number = self.variables["nginx_proxy_private_port"]
-        return [int(number)] * bool(port(number) and self.run.cluster.visitors(self.run.host))
+        cluster = self.run.cluster
+        visited = cluster.visitors(self.run.host) or cluster.challenged_privately(self.run.host)
+        return [int(number)] * bool(port(number) and visited)
 
     def listens(self):
         """The ports that nginx will listen on."""

@@ -140,7 +140,11 @@ def describe(variables, present, limits, acme, run, edge):
     folders = [site.certificate for site in sites if site.tls]
     servers = [one for site in sites for app in site.upstreams for one in app.servers]
     trusted = variables["nginx_proxy_trusted_proxies"]
-    within = inner(run, edge)
+    proxy_protocol = boolean(variables["nginx_proxy_proxy_protocol"])
+    # Whether a balancer says in headers who came.
+    forwarded = bool(trusted) and not proxy_protocol
+    within, here = inner(run, edge), run.cluster.hosts.get(run.host)
+    challenged, privately = run.cluster.challenged(run.host), run.cluster.challenged_privately(run.host)
     behind = [one for site in sites for one in site.upstreams if one.members]
     named = [path for site in sites for path in site.named] + [
         one["alias"] for one in within.get("files", [])
@@ -158,7 +162,10 @@ def describe(variables, present, limits, acme, run, edge):
         "asked_respelt": respelt("X-Tornadoes-App"),
         "tls": bool(with_tls),
         "acme": any(site.tls == "acme" for site in sites),
-        "challenged": [server(one.address, one.http_port) for one in run.cluster.challenged(run.host)],
+        "challenged": [server(one.address, one.port if privately else one.http_port) for one in challenged],
+        "challenges_on": server(here.address, here.port) if privately else "",
+        "challenges_from": here.address if privately else "",
+        "challengers": [one.address for one in challenged],
         "caching": any(site["cache"] for site in present),
         "hsts": any(site.hsts for site in sites),
         # Clients name no host in TLS when the URL has an address instead.
@@ -172,13 +179,15 @@ def describe(variables, present, limits, acme, run, edge):
         "cache_size": variables["nginx_proxy_cache_size"],
         "limits": limits,
         "trusted_proxies": trusted,
+        "proxy_protocol": proxy_protocol,
+        "forwarded": forwarded,
         "hearsay": HEARSAY.split(),
         "respelt": respelt(f"{SAID} {HEARSAY}"),
         "cache_respelt": respelt(f"{CACHE_KEY} {CACHE_OWN}"),
         "cache_key": [asdict(header(name)) for name in CACHE_KEY.split()],
         "cache_own": [asdict(header(name)) for name in CACHE_OWN.split()],
-        "scheme": "$tornadoes_scheme" if trusted else "$scheme",
-        "request_id": "$tornadoes_request_id" if trusted else "$request_id",
+        "scheme": "$tornadoes_scheme" if forwarded else "$scheme",
+        "request_id": "$tornadoes_request_id" if forwarded else "$request_id",
         "upstreams": list(dict.fromkeys(one for one in servers if ON_THIS_HOST.match(one))),
         "named": list(dict.fromkeys(named)),
         "read_at_start": [

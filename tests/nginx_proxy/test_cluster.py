@@ -1,5 +1,7 @@
 """A site that names its app: its upstreams follow from the inventory."""
 
+import re
+
 import pytest
 from clustered import APPS, CHAT, FACTS, NAMES, card, facts, run, there
 from published import files_of
@@ -305,6 +307,27 @@ def test_a_question_of_the_ca_is_answered_by_whichever_proxy_it_comes_to():
     assert asked.strip().startswith("server 10.0.0.12:80 max_fails=0;")
     assert "10.0.0.11" not in asked
     assert "location @challenged {" in files["snippets/acme.conf"]
+
+
+BALANCED = {"nginx_proxy_proxy_protocol": True, "nginx_proxy_trusted_proxies": ["192.0.2.1"]}
+
+
+@pytest.mark.parametrize("app", [{}, {"app": "chat", "upstreams": []}])
+@pytest.mark.parametrize("balanced", [["web1"], ["web2"], ["web1", "web2"]])
+def test_where_a_proxy_wants_the_proxy_protocol_the_question_comes_on_the_private_port(app, balanced):
+    groups = {"tornado_app": ["web1", "app1"], "nginx_proxy": ["web1", "web2"]}
+    found = there("web1", SIGNED | app, groups, **dict.fromkeys(balanced, BALANCED))
+    assert said(found) == []
+    files = files_of(found)
+    asked = block(files["nginx.conf"], "    upstream tornadoes_challenged").split("\n    }")[0]
+    assert asked.strip().startswith("server 10.0.0.12:8800 max_fails=0;")
+    assert "proxy_set_header Host tornadoes-challenges;" in files["snippets/acme.conf"]
+    assert "proxy_bind 10.0.0.11;" in files["snippets/acme.conf"]
+    # The other one comes by the same way, and nobody else.
+    assert "listen 10.0.0.11:8800;" in files["nginx.conf"]
+    allowed = block(files["nginx.conf"], "    geo $realip_remote_addr $tornadoes_challenger").split("}")[0]
+    assert re.findall(r"^ *([0-9.]+) 1;", allowed, re.MULTILINE) == ["10.0.0.12"]
+    assert 8800 in found.inputs.questions()["ports"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import socket
 import threading
 
 from ansible_collections.tornadoes.tornadoes.plugins.action.nginx_proxy_reach import (
+    NOBODY,
     at_once,
     first_pages,
     problem_of,
@@ -48,6 +49,24 @@ def test_a_program_that_knows_its_own_names_alone_is_asked_by_the_sites_name():
         # Not what it speaks: no answer, and no end of the run.
         assert status_of(*server.server_address, "www.example.org", True, "/") == 0
         server.shutdown()
+
+
+def test_a_port_behind_a_balancer_is_asked_as_a_balancer_asks():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        came = []
+
+        def serve():
+            connection = listener.accept()[0]
+            with connection, connection.makefile("rb") as lines:
+                came.extend([lines.readline(), lines.readline()])
+                connection.sendall(b"HTTP/1.0 502 Bad Gateway\r\n\r\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        assert status_of(*listener.getsockname(), "www.example.org", False, "/", NOBODY) == 502
+        thread.join()
+    # nginx would close without a word, and an error of the first page be nobody's news.
+    assert came == [b"PROXY UNKNOWN\r\n", b"GET / HTTP/1.1\r\n"]
 
 
 def test_each_app_of_a_site_is_visited_by_the_sites_own_scheme():

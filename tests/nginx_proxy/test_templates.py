@@ -100,6 +100,41 @@ def test_no_other_spelling_of_a_header_speaks_for_a_balancer():
     assert "underscores_in_headers off;" in render(site(), build=BOOKWORM, **balanced)["nginx.conf"]
 
 
+BALANCED = {"nginx_proxy_trusted_proxies": ["192.0.2.1"], "nginx_proxy_proxy_protocol": True}
+
+
+@pytest.mark.parametrize("build", [BOOKWORM, TRIXIE])
+@pytest.mark.parametrize(("ipv6", "public"), [(True, ["", "[::]:"]), (False, [""])])
+def test_every_public_port_wants_the_proxy_protocol_and_loopback_does_not(build, ipv6, public):
+    sites = [site(redirects=["old.example.org"]), site(names=["both.example.org"], redirect=False)]
+    files = render(*sites, build=build, ipv6=ipv6, **BALANCED)
+    found = [
+        re.findall(r"^ *listen (\S*?)(?:80|443)(?!\d)(.*);$", one, re.MULTILINE)
+        for path, text in files.items()
+        for one in servers(text)
+        if path == "nginx.conf" or path.startswith("sites/")
+    ]
+    own = ["127.0.0.1:", "[::1]:"][: len(public)]
+    assert len(found) == 6
+    for server in found:
+        assert {address for address, _options in server} == {*public, *own}
+        for address, options in server:
+            assert options.endswith(" proxy_protocol") == (address in public)
+            # Else nginx would bind it besides, and could not start over a port that it has already.
+            assert "backlog" not in options or address in public
+
+
+def test_a_balancer_that_only_passes_connections_on_speaks_for_no_header():
+    files = render(site(cache=["/kept"]), build=BOOKWORM, **BALANCED)
+    assert "real_ip_header proxy_protocol;" in files["snippets/clients.conf"]
+    everything = "".join(files.values())
+    for header in ("x_forwarded_for", "x_forwarded_proto", "x_request_id"):
+        assert f"$http_{header}" not in everything
+    assert "real_ip_header X-Forwarded-For" not in everything
+    # No such name is asked for, so none has to be kept away.
+    assert "underscores_in_headers on;" in files["nginx.conf"]
+
+
 @pytest.mark.parametrize("tls", ["private_ca", "acme", "none"])
 def test_a_redirect_is_of_the_site_with_its_certificate(tls):
     entry = {"tls": tls, "redirects": ["example.org", "old.example.org"]}

@@ -73,6 +73,15 @@ class Main(Answering):
         self.echo()
 
 
+class Client(Answering):
+    """GET: and who asks for what, as the program sees it."""
+
+    def get(self):
+        request = self.request
+        told = request.headers.get_list("X-Forwarded-For")
+        self.answer(address=request.remote_ip, told=told, scheme=request.protocol, host=request.host)
+
+
 class Kept(Answering):
     """GET: who answers, and how often it has; whoever is in between may keep it for a second."""
 
@@ -175,6 +184,7 @@ if __name__ == "__main__":
     tornado.web.Application(
         [
             (r"/", Main),
+            (r"/client", Client),
             (r"/kept", Kept),
             (r"/slow", Slow),
             (r"/poll", Poll),
