@@ -61,6 +61,12 @@ def test_secrets_and_settings_are_nobody_else_s_to_read(on_host):
     assert on_host(SEARCH, user="mallory", marks=MARKS) == ""
 
 
+def test_who_deployed_what_and_why_it_was_refused_is_for_root_to_read(host):
+    paths = [f"/srv/{app}/releases.jsonl" for app in ("hostile", "neighbour")]
+    assert [host.run(f"runuser -u mallory -- cat {path}").rc for path in paths] == [1, 1]
+    assert host.run(f"cat {' '.join(paths)}").rc == 0
+
+
 def test_another_app_finds_none_of_them_either(attack):
     assert attack(SEARCH, marks=MARKS[3:]) == ""
 

@@ -211,11 +211,12 @@ class Activation:
         now = datetime.datetime.now(datetime.UTC)
         line = {"release": self.release, "at": now.strftime("%Y-%m-%dT%H:%M:%SZ"), **more}
         path = f"{self.home}/releases.jsonl"
-        with open(path, "a", encoding="utf-8") as file:
+        # For root alone: a reason may quote the program, and that its settings.
+        with open(path, "a", encoding="utf-8", opener=lambda *words: os.open(*words, mode=0o600)) as file:
+            os.fchmod(file.fileno(), 0o600)
             file.write(json.dumps(line) + "\n")
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(path, 0o644)
 
     def lines(self):
         """The result for each port, for people."""
