@@ -46,11 +46,18 @@ def show(units):
     return {block["Id"]: block for block in blocks if "Id" in block}
 
 
+def known(pattern):
+    """Names of the units that systemd has, whatever state they are in."""
+    words = ["systemctl", "list-units", "--all", "--plain", "--no-legend", pattern]
+    text = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    found = [line.split() for line in text.splitlines() if line.strip()]
+    # It lists names as well that only another unit has in mind, as by After=.
+    return [words[0] for words in found if words[1:3] != ["not-found", "inactive"]]
+
+
 def known_ports(unit):
     """Ports that have a unit which is loaded, or enabled for the next boot."""
-    words = ["systemctl", "list-units", "--all", "--plain", "--no-legend", f"{unit}@*"]
-    text = subprocess.run(words, capture_output=True, text=True, check=True).stdout
-    names = [line.split()[0] for line in text.splitlines() if line.strip()]
+    names = known(f"{unit}@*")
     names += [os.path.basename(path) for path in glob.glob(f"{UNITS}/*.wants/{unit}@*")]
     ports = {re.sub(r".*@(\d+)\..*", r"\1", name) for name in names}
     return sorted((port for port in ports if port.isdigit()), key=int)
@@ -67,9 +74,7 @@ def installed_apps(units=UNITS, home="/srv"):
 
 def workers(name, port="*"):
     """Units of the app's processes that systemd knows, whatever state they are in."""
-    words = ["systemctl", "list-units", "--all", "--plain", "--no-legend", f"tornado-{name}-worker@{port}-*"]
-    text = subprocess.run(words, capture_output=True, text=True, check=True).stdout
-    return [line.split()[0] for line in text.splitlines() if line.strip()]
+    return known(f"tornado-{name}-worker@{port}-*")
 
 
 def connect(name, port, timeout=ANSWER_TIMEOUT):
@@ -182,9 +187,7 @@ def describe(name, port, service, listener):
 
 def known_jobs(unit):
     """Units of workers, timers and what these start, as known_ports() has those of ports."""
-    words = ["systemctl", "list-units", "--all", "--plain", "--no-legend", f"{unit}_*"]
-    text = subprocess.run(words, capture_output=True, text=True, check=True).stdout
-    names = [line.split()[0] for line in text.splitlines() if line.strip()]
+    names = known(f"{unit}_*")
     names += [os.path.basename(path) for path in glob.glob(f"{UNITS}/*.wants/{unit}_*")]
     own = {f"{unit}_{name}.service" for name in NO_JOBS}
     # With a timer, its service: systemd knows that one only while it runs, or once it has failed.

@@ -8,6 +8,7 @@ from ansible_collections.tornadoes.tornadoes.plugins.module_utils.host import (
     columns,
     confined,
     history,
+    known_ports,
     previous,
     table,
 )
@@ -80,3 +81,14 @@ def test_a_port_without_its_sandbox_is_named():
     lines = table({"name": "chat", "current": "", "ports": ports, **none})
     named = [line for line in lines if "without its sandbox" in line]
     assert named == ["port 8000 runs without its sandbox (tornado_app_sandbox: enabled: false)"]
+
+
+def test_a_port_that_only_another_unit_names_is_none_of_the_apps(monkeypatch):
+    # What systemctl of Debian 12 printed; nginx's unit has After=tornado-noted@8001.service.
+    said = (
+        "tornado-noted@8000.service loaded    active   running noted on port 8000\n"
+        "tornado-noted@8001.service not-found inactive dead    tornado-noted@8001.service\n"
+        "tornado-noted@8002.service not-found active   running tornado-noted@8002.service\n"
+    )
+    monkeypatch.setattr(subprocess, "run", lambda *words, **more: subprocess.CompletedProcess(words, 0, said))
+    assert known_ports("tornado-noted") == ["8000", "8002"]

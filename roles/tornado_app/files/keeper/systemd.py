@@ -146,12 +146,13 @@ def show(unit: str) -> dict[str, str]:
 
 
 def loaded(pattern: str) -> list[str]:
-    """The units that systemd knows by a pattern."""
+    """The units that systemd has by a pattern; not those that only another unit has in mind, as by After=."""
     try:
         text = systemctl("list-units", "--all", "--plain", "--no-legend", pattern)
     except OSError:
         return []
-    return [line.split()[0] for line in text.splitlines() if line.strip()]
+    found = [line.split() for line in text.splitlines() if line.strip()]
+    return [words[0] for words in found if words[1:3] != ["not-found", "inactive"]]
 
 
 class Manager:
