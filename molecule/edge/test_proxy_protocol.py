@@ -51,6 +51,8 @@ def run(address, playbook):
         }
         code, output = playbook("site.yml", "-e", json.dumps(settings | more))
         assert code == 0, output
+        # Of ports that are for the balancer alone.
+        assert "No connection from here" not in output
         return output.rpartition("changed=")[2].split()[0]
 
     return site

@@ -75,6 +75,9 @@ class ActionModule(ActionBase):
         warnings = list(self.closed(address, ports) if address else ())
         if address and not warnings:
             warnings = list(self.refused(address, ports))
+        elif self._task.args["proxy_protocol"]:
+            # Who has to come in is the balancer, and nobody else should.
+            warnings = []
         return {**result, "changed": False, "warnings": warnings}
 
     def closed(self, address, ports):
