@@ -13,6 +13,7 @@ EXCEPTION = re.compile(r"^\s*((?:\w+\.)*\w*(?:Error|Exception|NotFound): .+)")
 # What pip is at, and that it has failed there.
 BEGUN = re.compile(r"^\s*(?:Collecting|Processing|Building wheel for|Building editable for) (\S+)")
 FAILED = "finished with status 'error'"
+SOURCE = re.compile(r"^(?:file://)?/srv/[^/]+/venvs/\w+/source/?")  # where pip finds the source
 # What a build misses, to the Debian packages that have it.
 PACKAGES = {
     r"pg_config": "libpq-dev",
@@ -35,7 +36,7 @@ PACKAGES = {
 # What another tool has written into a requirements file, to what is to be done with it.
 CONDA = "That line is conda's own: write such lists with pip list --format=freeze."
 WRITTEN_BY_OTHERS = {
-    r"pkg[-_]resources==0\.0\.0": "Take that line out: pip freeze on some Debians writes it, and it is no package.",
+    r"pkg[-_]resources==0\.0\.0": "Take that line out: some pip freeze writes it, and it is no package.",
     r"/feedstock_root/|/conda-bld/|/croot/": CONDA,
     r"Invalid requirement: '[\w.-]+=[\w.!+-]+=\w+'": CONDA,
 }
@@ -54,7 +55,7 @@ def culprit(lines):
     name = ""
     for line in lines:
         if FAILED in line:
-            return name
+            return SOURCE.sub("", name) or ("the source" if name else "")
         name = match[1] if (match := BEGUN.search(line)) else name
     return ""
 

@@ -57,7 +57,7 @@ def refused(name, release, before, why, log=None, left_out=(), settings=()):
     settings: the option left_out_settings.
     """
     goes_on = f"release {before['current']} goes on" if before["current"] else "none ran before"
-    helps = remedy(name, [why, *(log or ())], left_out, dict(settings))
+    helps = remedy(name, [why, *(log or ())], left_out, dict(settings), f"/srv/{name}/releases/{release}")
     text = f"{name}: release {release} was not taken ({goes_on}): {why}.{helps}"
     said = {} if log is None else {"log": list(log)}
     return {"failed": True, "msg": text, "reason": why, **said}

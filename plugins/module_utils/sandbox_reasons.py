@@ -4,6 +4,7 @@ import os
 import re
 from pathlib import PurePosixPath
 
+from . import module_reasons
 from .text import printable
 
 DENIED = re.compile(r"(?:Permission denied|Read-only file system)(?:: ['\"]([^'\"]+)['\"])?")
@@ -75,15 +76,17 @@ def unset(line, settings):
     return ""
 
 
-def remedy(name, lines, left_out=(), settings=None):
+def remedy(name, lines, left_out=(), settings=None, release=""):
     """A sentence for the last line that looks like an app's sandbox; "" where none does.
 
     left_out: paths in the source that are no part of the release. settings: some of them, to the names of
-    what they give values.
+    what they give values. release: the folder of that, where it is known.
     """
     own = (*(f"/var/{kind}/tornado-{name}/" for kind in ("lib", "cache", "log")), "/tmp/", "/var/tmp/")
     for line in reversed(lines):
         if sentence := absent(line, f"/srv/{name}", left_out):
+            return sentence
+        if release and (sentence := module_reasons.remedy(line, release)):
             return sentence
         if sentence := unset(line.strip(), settings or {}):
             return sentence

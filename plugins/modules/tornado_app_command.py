@@ -83,11 +83,12 @@ def refusal(name, release, commands):
             f"{name}: a command of a run that was killed has been running for {LEFTOVER_TIMEOUT} s."
             f" Let it end, or end it: systemctl stop {unit}-hook."
         )
+    folder = f"/srv/{name}/releases/{release}"
     for command in commands:
-        code, lines = run(unit, f"/srv/{name}/releases/{release}", shlex.split(command))
+        code, lines = run(unit, folder, shlex.split(command))
         if code:
             said = f" Its last lines: {' / '.join(lines)}" if lines else " It said nothing."
-            return f"{name}: {command!r} ended with {code}.{remedy(name, lines)}{said}"
+            return f"{name}: {command!r} ended with {code}.{remedy(name, lines, release=folder)}{said}"
     return ""
 
 

@@ -48,10 +48,16 @@ error: subprocess-exited-with-error
 VISDOM = """
 Collecting tornado==6.6.1
 Building wheel for visdom (pyproject.toml): started
-Building wheel for visdom (pyproject.toml): finished with status 'error'
+  Building wheel for visdom (pyproject.toml): finished with status 'error'
   error: subprocess-exited-with-error
       ModuleNotFoundError: No module named 'pkg_resources'
 ERROR: Failed building wheel for visdom
+"""
+SETUP = """
+Processing /srv/chat/venvs/0123456789ab/source (from -r .release/project.txt (line 1))
+  Getting requirements to build wheel: finished with status 'error'
+  error: subprocess-exited-with-error
+      ModuleNotFoundError: No module named 'pkg_resources'
 """
 UNKNOWN = """
 ERROR: Could not find a version that satisfies the requirement tornadoo (from versions: none)
@@ -108,6 +114,11 @@ def test_an_index_that_has_not_answered_is_told_from_a_version_that_there_is_not
             "",
         ),
         (
+            SETUP,
+            ": the source can't be built: ModuleNotFoundError: No module named 'pkg_resources'.",
+            "",
+        ),
+        (
             UVLOOP,
             ": command 'x86_64-linux-gnu-gcc' failed: No such file or directory.",
             " List build-essential in tornado_app_packages.",
@@ -132,7 +143,7 @@ def test_the_first_error_is_the_reason_and_a_missing_package_is_named(text, reas
     [
         (
             "ERROR: No matching distribution found for pkg-resources==0.0.0",
-            " Take that line out: pip freeze on some Debians writes it,",
+            " Take that line out: some pip freeze writes it,",
         ),
         ("ERROR: No matching distribution found for pkg_resources==0.0.0", " Take that line out: "),
         (

@@ -1,0 +1,57 @@
+"""What to do about a module that a program misses, by what its release holds. Standard library only."""
+
+import glob
+import os
+import re
+
+from .text import printable
+
+NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '(\w+)'")
+# What environments had of themselves until Python 3.12, to the requirement that brings it.
+FORMER = {"pkg_resources": "setuptools<82", "distutils": "setuptools", "setuptools": "setuptools"}
+INSTALLED = ("requirements.txt", "pyproject.toml", "setup.py", "pylock.toml")
+FOR_PIP = ("*requirements*.txt", "requirements*/*.txt", "*/requirements.txt")
+FOR_OTHERS = ("Pipfile", "environment.y*ml", "conda*.y*ml", "requirements*.in")
+SHOWN = 3  # files in a sentence
+
+
+def found(release, *patterns):
+    """The paths in a release that have such names."""
+    return sorted(path for one in patterns for path in glob.glob(one, root_dir=release))
+
+
+def holder(release, module):
+    """The folder of a release that Python would find a module in, "." being the release; "" where none is."""
+    for folder in (".", *found(release, "*/")):
+        path = os.path.join(folder, module)
+        if found(release, f"{path}.py", f"{path}/*.py"):
+            return folder.rstrip("/")
+    return ""
+
+
+def unread(release):
+    """A sentence on what a source says that it needs where nobody has looked; "" where it says nothing."""
+    if not os.path.isdir(release) or found(release, *INSTALLED):
+        return ""
+    if files := found(release, *FOR_PIP):
+        names = ", ".join(map(printable, files[:SHOWN]))
+        return f" The source has {names}: name what is to be installed in tornado_app_requirements."
+    if files := found(release, *FOR_OTHERS):
+        return f" What {printable(files[0])} says is not installed: write it into a requirements.txt."
+    return ""
+
+
+def remedy(line, release):
+    """A sentence for a line that misses a module; "" where nothing is known. release: its folder."""
+    if not (match := NO_MODULE.search(line)):
+        return ""
+    module = match[1]
+    if folder := holder(release, module):
+        path = printable(os.path.normpath(f"{folder}/{module}"))
+        return (
+            f" The source has {path}, where Python does not look: if that is meant, set"
+            f" PYTHONPATH: {printable(folder)} in tornado_app_environment."
+        )
+    if module in FORMER:
+        return f" {module} is no part of Python any more: list {FORMER[module]} in the requirements."
+    return unread(release)

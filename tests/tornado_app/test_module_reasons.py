@@ -1,0 +1,83 @@
+"""What a user is told whose program misses a module: where the source has it, or says what brings it."""
+
+import pytest
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils import (
+    module_reasons,
+    rollout,
+    sandbox_reasons,
+)
+
+LINE = "ModuleNotFoundError: No module named 'redis'"
+
+
+@pytest.fixture
+def said(tmp_path):
+    """What is said of a release with these files."""
+
+    def ask(*files, line=LINE):
+        for name in files:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+        return sandbox_reasons.remedy("chat", ["Traceback", line], release=str(tmp_path))
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("path", "place", "folder"),
+    [
+        ("redis/tornado/__init__.py", "", ""),  # a folder with that name alone is none of its packages
+        ("redis/client.py", "redis", "."),
+        ("redis.py", "redis", "."),
+        ("src/redis/__init__.py", "src/redis", "src"),
+        ("lib/redis.py", "lib/redis", "lib"),
+    ],
+)
+def test_a_module_of_the_source_is_found_where_the_program_does_not_look(said, path, place, folder):
+    """As where an example of a library is started, or a folder src is for the developer's own machine."""
+    found = said(path, "requirements.txt")
+    sentence = (
+        f" The source has {place}, where Python does not look: if that is meant, set PYTHONPATH: {folder}"
+        " in tornado_app_environment."
+    )
+    assert found == (sentence if place else "")
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        ([], ""),
+        (["requirements.txt", "Pipfile"], ""),
+        (["pyproject.toml", "requirements/dev.txt"], ""),
+        (
+            ["requirements/base.txt", "requirements/prod.txt", "Pipfile"],
+            " The source has requirements/base.txt, requirements/prod.txt: name what is to be installed in"
+            " tornado_app_requirements.",
+        ),
+        (["my-requirements.txt"], " The source has my-requirements.txt: name"),
+        (["server/requirements.txt"], " The source has server/requirements.txt: name"),
+        (["Pipfile"], " What Pipfile says is not installed: write it into a requirements.txt."),
+        (["environment.yml"], " What environment.yml says is not installed: "),
+        (["requirements.in"], " What requirements.in says is not installed: "),
+    ],
+)
+def test_a_file_that_says_what_is_needed_and_was_passed_over_is_named(said, files, sentence):
+    found = said(*files)
+    assert (found.startswith(sentence), bool(found)) == (True, bool(sentence))
+
+
+def test_what_was_python_s_own_is_named_as_it_is_to_be_had(said):
+    assert said("requirements.txt", line="ModuleNotFoundError: No module named 'pkg_resources'") == (
+        " pkg_resources is no part of Python any more: list setuptools<82 in the requirements."
+    )
+    assert " list setuptools in" in said(line="ModuleNotFoundError: No module named 'distutils'")
+
+
+def test_nothing_is_said_of_a_module_that_the_program_looks_for_and_can_do_without(said):
+    assert said("Pipfile", line="INFO: no redis") == ""
+
+
+def test_a_refusal_looks_into_the_release_that_was_refused(monkeypatch):
+    monkeypatch.setattr(module_reasons, "remedy", lambda line, release: f" {release}: {line}.")
+    found = rollout.refused("chat", "0123456789ab", {"current": ""}, "port 8000 exited", [LINE])
+    assert found["msg"].endswith(f"port 8000 exited. /srv/chat/releases/0123456789ab: {LINE}.")
