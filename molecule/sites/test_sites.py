@@ -268,6 +268,24 @@ def test_an_upload_that_is_a_link_shows_no_files_of_others(client, host):
     assert {client.ask(f"/media/{one}").status for one in ("hashes", "host", "folder/hostname")} == {403}
 
 
+def test_an_upload_folder_that_is_a_link_shows_no_files_of_others(client, host, eventually):
+    # The folder is the program's as well: it can move it away. Here the program does so.
+    client.ask("/?save=own.txt", method="POST", body=b"own")
+    logs = "/var/log/nginx/access.log"
+    assert host.run(f"runuser -u www-data -- test -r {logs}").rc == 0
+    program = "runuser -u tornado-mirror -- env --chdir=/var/lib/tornado-mirror"
+    host.check_output(f"{program} sh -c 'mv media moved && ln -s / media'")
+    try:
+        # nginx has seen by then that it is another one.
+        assert eventually(lambda: client.ask("/media/own.txt").status != 200)
+        found = {path: client.ask(f"/media{path}").status for path in (logs, "/etc/hostname", "/etc/passwd")}
+        host.check_output(f"{program} ln -sfn moved media")
+        assert eventually(lambda: client.ask("/media/own.txt").body == b"own")
+    finally:
+        host.check_output(f"{program} sh -c 'rm media && mv moved media'")
+    assert set(found.values()) == {403}
+
+
 def test_files_that_were_there_before_are_served_from_the_next_start_on(client, host, eventually):
     folder, mine = "/var/lib/tornado-mirror/media", "-o tornado-mirror -g tornado-mirror"
     host.check_output(f"install -d -m 700 {mine} {folder}/before")

@@ -3,7 +3,7 @@
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from .cluster import below_app
-from .nginx_proxy_locations import FILES, WRITTEN, below
+from .nginx_proxy_locations import FILES, below, written
 from .nginx_proxy_values import server
 
 
@@ -36,7 +36,7 @@ def files(visits):
                 "match": f"{match} {FILES}{path}",
                 "alias": path,
                 "expires": "1d" if match == "=" else "$tornadoes_expires",
-                "written": path if WRITTEN.match(path) and match != "=" else "",
+                "written": written(path),
                 "packed": one["packed"] or boolean(site["compression"]),
             }
     return list(found.values())

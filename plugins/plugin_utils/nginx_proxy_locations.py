@@ -6,8 +6,9 @@ from urllib.parse import quote
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
-# Where programs have their folders, and where a release has links to such.
-WRITTEN = re.compile("/var/(lib|cache)/|/srv/[^/]+/(current|releases)/")
+# Where programs have their folders, and where a release has links to such. Up to here the path is root's: all
+# below a program can move away, the folder that is served as well, and put a link in its place.
+WRITTEN = re.compile(r"/var/(?:lib|cache)/(?:[^/]+/)?|/srv/[^/]+/(?=(?:current|releases)/)")
 FILES = "/.tornadoes/files"  # before the path of a file that the hosts of an app are asked for
 EVERYBODY = {"0.0.0.0/0", "::/0"}
 
@@ -50,8 +51,9 @@ class Location:
     """A location of nginx.
 
     match: how nginx finds it. alias: where its files are; empty for an app's. slash: visitors are sent on, to
-    the same path with a slash at its end. written: the folder of files that a program writes, in which a link
-    may be anything. away: what the hosts of the app have instead of this one, as they are asked for it.
+    the same path with a slash at its end. written: the folder, root's own, below which a program writes what is
+    here, so that a link may be anything. away: what the hosts of the app have instead of this one, as they are
+    asked for it.
     """
 
     match: str
@@ -87,6 +89,12 @@ def spelt(path):
 def below(path):
     """A path as the start of all that is below it."""
     return path.rstrip("/") + "/"
+
+
+def written(path):
+    """The folder of root's below which a program writes what is at a path; empty where none does."""
+    found = WRITTEN.match(path)
+    return found[0] if found else ""
 
 
 def nearest(path, entries):
@@ -169,9 +177,7 @@ def locations(site):
             found.append(Location(f"^~ {path}", path, inside))
     found.append(Location("/", "/"))
     for one in found:
-        files = nearest(one.path, static) if one.alias else None
-        if files and WRITTEN.match(static[files]):
-            one.written = below(static[files])
+        one.written = written(one.alias)
         one.upstream = apps.get(nearest(one.path, apps))
         one.slash = bool(one.upstream and one.upstream.prefix and one.match == f"= {one.upstream.path[:-1]}")
         app = next(
