@@ -212,6 +212,15 @@ class Cluster:
         names = dict.fromkeys(entry["app"] for site in self.sites.get(proxy, []) for entry in with_app(site))
         return [one for one in names if self.members(one) and not self.alone(one, proxy)]
 
+    def writable(self, name):
+        """The folders, besides their own, that apps may write on a host."""
+        if name not in self.runners:
+            return []
+        run = self.run.on(name, "tornado_app")
+        entries = run.decent("tornado_app_apps") or [{}]
+        found = [run.decent("tornado_app_sandbox", __tornado_app_entry=one) for one in entries]
+        return [path for one in found for path in one.get("writable_paths", [])]
+
     def away(self, site, proxy):
         """Folders that only other hosts than a proxy have, to the app of the site whose they are."""
         apps = [entry["app"] for entry in with_app(site)]

@@ -62,6 +62,7 @@ class Inputs:
                 one["given"] = one["upstreams"]
                 one["members"] = self.members(one["app"])
                 one["upstreams"] = one["given"] or self.servers_of(one)
+            site["writable"] = run.cluster.writable(run.host)
             site["away"] = run.cluster.away(site, run.host) if with_app(site) else {}
         self.present = [one for one in self.sites if one["state"] == "present"]
         self.limits = filled(run.options["nginx_proxy_limits"]["options"], variables["nginx_proxy_limits"])

@@ -91,10 +91,16 @@ def below(path):
     return path.rstrip("/") + "/"
 
 
-def written(path):
-    """The folder of root's below which a program writes what is at a path; empty where none does."""
-    found = WRITTEN.match(path)
-    return found[0] if found else ""
+def written(path, more=()):
+    """The folder of root's below which a program writes what is at a path; empty where none does.
+
+    more: other folders that programs write, in folders of root's.
+    """
+    if found := WRITTEN.match(path):
+        return found[0]
+    inside = [below(one) for one in more if path.startswith(below(one))]
+    outside = [path for one in more if below(one).startswith(path)] if path.endswith("/") else []
+    return next(iter([*inside, *outside]), "")
 
 
 def nearest(path, entries):
@@ -177,7 +183,7 @@ def locations(site):
             found.append(Location(f"^~ {path}", path, inside))
     found.append(Location("/", "/"))
     for one in found:
-        one.written = written(one.alias)
+        one.written = written(one.alias, site.get("writable", ()))
         one.upstream = apps.get(nearest(one.path, apps))
         one.slash = bool(one.upstream and one.upstream.prefix and one.match == f"= {one.upstream.path[:-1]}")
         app = next(

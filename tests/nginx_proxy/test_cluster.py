@@ -343,3 +343,25 @@ def test_a_proxy_that_can_t_know_the_answer_is_not_asked(of_other):
     found = there("web1", SIGNED, web2=of_other)
     assert said(found) == []
     assert "challenged" not in "".join(files_of(found).values())
+
+
+@pytest.mark.parametrize(
+    ("path", "root"),
+    [
+        ("/data/media/", "/data/media/"),
+        ("/data/media/2026/", "/data/media/"),
+        ("/data/", "/data/"),
+        ("/data/mediathek/", None),
+        ("/srv/www/", None),
+    ],
+)
+@pytest.mark.parametrize("listed", [True, False])
+def test_where_an_app_may_write_besides_its_own_its_links_lead_to_its_own_files_alone(path, root, listed):
+    sandbox = {"writable_paths": ["/data/media"]}
+    entry = {"name": "chat", "ports": [8000], **({"sandbox": sandbox} if listed else {})}
+    apps = {"tornado_app_apps": [entry]} if listed else {**PORTS, "tornado_app_sandbox": sandbox}
+    site = {**CHAT, "static": [{"url": "/media/", "path": path}]}
+    found = alone([site], **apps)
+    assert said(found) == []
+    text = files_of(found)["sites/www.example.org.conf"]
+    assert re.findall("disable_symlinks (.*);", text) == [f"if_not_owner from={root}"] * bool(root)
