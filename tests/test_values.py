@@ -54,6 +54,23 @@ def test_what_is_refused_is_refused_in_its_sentence_alone(case):
     assert len(found) <= 2
 
 
+def test_a_version_of_a_folder_in_a_repository_names_that(tmp_path):
+    folder, head = tmp_path / "all" / "web", tmp_path / "all" / ".git" / "HEAD"
+    folder.mkdir(parents=True)
+    words = {"tornado_app_version": "v1", "tornado_app_source": str(folder)}
+    [sentence] = said("tornado_app", **words)
+    assert sentence.endswith(
+        f"{folder} is a git repository, and it is none. Leave the version out, or give"
+        " the address of a repository."
+    )
+    head.parent.mkdir()
+    head.touch()
+    [sentence] = said("tornado_app", **words)
+    assert sentence.endswith(
+        f"and it is a folder in one. Leave the version out, or give {tmp_path}/all, and the paths in that."
+    )
+
+
 def test_an_app_without_its_sandbox_is_warned_of():
     [sentence] = inputs("tornado_app", tornado_app_sandbox={"enabled": False})[0].warnings()
     assert sentence.startswith("tornado_app_sandbox: hello runs without its sandbox on www1")

@@ -27,7 +27,16 @@ def never(path):
     if name in NEVER | ENVIRONMENTS or name.endswith(".pyc"):
         return True
     # Made for a place and an interpreter of this machine, whatever its name.
-    return os.path.isfile(os.path.join(path, "pyvenv.cfg"))
+    return os.path.isfile(os.path.join(path, "pyvenv.cfg")) or of_a_process(path)
+
+
+def of_a_process(path):
+    """Whether a path is a socket, a pipe or a device: some process's of this machine, which no clone would have."""
+    try:
+        kind = stat.S_IFMT(os.lstat(path).st_mode)
+    except (OSError, ValueError):
+        return False
+    return kind not in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK)
 
 
 def included(folder, given):

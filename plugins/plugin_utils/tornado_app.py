@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from ..module_utils.text import without_passwords
 from . import jobs
 from .command import command, split
+from .git import checkout_of
 from .shared import link
 from .source import is_archive, is_git, remote
 from .tree import RESERVED
@@ -345,9 +346,11 @@ class App:
         # A repository without a working tree has its parts at the top.
         git = os.path.isfile(f"{folder}/HEAD") or os.path.exists(f"{folder}/.git")
         if self.version and local and os.path.exists(folder) and not git:
+            top = checkout_of(os.path.realpath(folder))
+            instead = f"{top}, and the paths in that" if top else "the address of a repository"
             yield (
-                f"tornado_app_version: '{self.version}' says that {self.source} is a git repository, and it is none. "
-                "Leave the version out, or give the address of a repository."
+                f"tornado_app_version: '{self.version}' says that {self.source} is a git repository, and it is "
+                f"{'a folder in one' if top else 'none'}. Leave the version out, or give {instead}."
             )
 
     def open_group(self, name):

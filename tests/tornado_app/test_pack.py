@@ -10,6 +10,7 @@ import io
 import json
 import os
 import shutil
+import stat
 import subprocess
 import tarfile
 import threading
@@ -646,9 +647,23 @@ def test_what_a_repository_has_elsewhere_is_in_the_release(pack, source, tmp_pat
     )
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.symlink("/dev/zero", path)])
-def test_what_is_no_file_of_submodules_is_not_read(pack, source, make):
-    make(source / ".gitmodules")
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.mknod(path, stat.S_IFSOCK | 0o600)])
+def test_what_a_process_of_the_machine_keeps_in_the_source_is_no_part_of_it(pack, source, make):
+    """A supervisor's socket, an editor's pipe: a clone would not have it, and the deploy is to go on."""
+    before = pack()
+    make(source / "run.sock")
+    (source / "last").symlink_to("run.sock")
+    after = pack()
+    assert ("run.sock" in after["members"], after["members"]["last"].issym()) == (False, True)
+    os.remove(source / "last")
+    assert pack()["id"] == before["id"]
+
+
+def test_what_is_no_file_of_submodules_is_not_read(pack, source):
+    os.mkfifo(source / ".gitmodules")
+    assert ".gitmodules" not in pack()["members"]
+    os.remove(source / ".gitmodules")
+    (source / ".gitmodules").symlink_to("/dev/zero")
     assert ".gitmodules" in refusal(pack)
 
 
