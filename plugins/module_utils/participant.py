@@ -15,6 +15,7 @@ the word, or nothing. It is a secret only until it is said, so that nobody has t
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -144,14 +145,23 @@ def ask(address):
 
 
 def listening(address, port):
-    """A socket on which other hosts ask: of one address, which may come later than this, or of all ("")."""
+    """A socket on which other hosts ask: of one address, which may come later than this, or of all ("").
+
+    After a reboot a program may have the port by now, which is above 1023: then it is another one, where nobody asks.
+    The host itself goes on asking the others.
+    """
     six = ":" in address or (not address and socket.has_dualstack_ipv6())
     found = socket.socket(socket.AF_INET6 if six else socket.AF_INET)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if six:
         found.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, bool(address))
     found.setsockopt(*(IPV6_FREEBIND if six else IP_FREEBIND), 1)
-    found.bind((address, port))
+    try:
+        found.bind((address, port))
+    except OSError as problem:
+        if problem.errno != errno.EADDRINUSE:
+            raise
+        found.bind((address, 0))
     found.listen()
     return found
 

@@ -35,3 +35,12 @@ def test_an_address_that_comes_late_at_a_boot_keeps_nothing_from_starting(addres
         pytest.skip("no IPv6 here")
     with listening(address, 0) as listener:
         assert listener.getsockname()[0] == address
+
+
+def test_who_has_taken_the_port_since_keeps_no_host_half_way_between_two_releases():
+    # As a program may do at a boot, when it has seen before where the host was asked.
+    with socket.create_server(("127.0.0.1", 0)) as theirs:
+        port = theirs.getsockname()[1]
+        with listening("127.0.0.1", port) as listener:
+            assert hears("127.0.0.1", listener.getsockname()[1])
+            assert listener.getsockname()[1] != port
