@@ -147,8 +147,8 @@ def ask(address):
 def listening(address, port):
     """A socket on which other hosts ask: of one address, which may come later than this, or of all ("").
 
-    After a reboot a program may have the port by now, which is above 1023: then it is another one, where nobody asks.
-    The host itself goes on asking the others.
+    After a reboot a program may have the port by now, which is above 1023: then it is another one, where
+    nobody asks. The host itself goes on asking the others.
     """
     six = ":" in address or (not address and socket.has_dualstack_ipv6())
     found = socket.socket(socket.AF_INET6 if six else socket.AF_INET)
