@@ -11,6 +11,7 @@ from ansible_collections.tornadoes.tornadoes.plugins.action.nginx_proxy_configur
     configuration,
     host_of,
 )
+from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils.nginx_proxy_private import staged
 from rendering import ROOT, role_variables, trusted
 
 BOOKWORM, TRIXIE = "nginx/1.22.1 OpenSSL 3.0.17", "nginx/1.26.3 OpenSSL 3.5.4"
@@ -28,9 +29,13 @@ def described(*sites, debian="13", **settings):
     return run.description()
 
 
-def files_of(run, build=TRIXIE, ipv6=True):
-    """Path to content of everything that the role would store."""
-    return stored(run.description(), build, ipv6)
+# What a host has of the ways between proxies and the hosts of apps before its first run.
+NOTHING = {"listens": [], "asks": "", "trusted": ""}
+
+
+def files_of(run, build=TRIXIE, ipv6=True, has=NOTHING, step="change", told=()):
+    """Path to content of everything that the role would store. has, step, told: see staged()."""
+    return stored(run.description(), build, ipv6, has, step, dict(told))
 
 
 def render(*sites, build=TRIXIE, ipv6=True, **settings):
@@ -38,8 +43,9 @@ def render(*sites, build=TRIXIE, ipv6=True, **settings):
     return stored(described(*sites, **settings), build, ipv6)
 
 
-def stored(description, build, ipv6):
+def stored(description, build, ipv6, has=NOTHING, step="change", told=None):
     """The same by a description."""
+    description = staged(description, has, step, told or {})
     found = {"build": build, "paths": {"/proc/net/if_inet6": {"kind": "file" * ipv6}}}
     files, _users = configuration(description, host_of(found, description["debian"]), None)
     for path, text in files.items():

@@ -11,6 +11,7 @@ from ..plugin_utils.apply import apply, look
 from ..plugin_utils.command_line import ROOT
 from ..plugin_utils.controller import text_of
 from ..plugin_utils.nginx_proxy import IPV6
+from ..plugin_utils.nginx_proxy_private import certificate, refusals, staged
 from ..plugin_utils.values import listed
 
 ROLE = ROOT / "roles/nginx_proxy"
@@ -92,6 +93,8 @@ def configuration(nginx, host, read):
         if site["snippet"]:
             lines = [f"{line} #= nginx_proxy_sites.snippet" for line in site["snippet"].rstrip().split("\n")]
             files[f"sites/{slug}.snippet"] = "\n".join(lines) + "\n"
+    if nginx["asks"] == "tls":
+        files["trusted.pem"] = nginx["trusted_text"]
     rules = [rule for site in nginx["sites"] for rule in site["rules"] if rule["users"]]
     return files, {rule["users"]: read(rule["users_file"]) for rule in rules}
 
@@ -109,6 +112,7 @@ CERTIFICATES, CLOSED, CACHE = "/etc/nginx/certificates", "/etc/nginx/maintenance
 def unused(folders, nginx):
     """Paths that former sites have left. folders: of the host, as they were before this run."""
     certificates = {site["certificate"] for site in nginx["sites"]}
+    certificates |= {nginx["private_certificate"]} if "tls" in nginx["listens"] else set()
     slugs = {site["slug"] for site in nginx["sites"]}
     yield from {f"{CERTIFICATES}/{name}" for name in folders[CERTIFICATES]} - certificates
     yield from (f"{CLOSED}/{name}" for name in folders[CLOSED] if name not in slugs)
@@ -146,6 +150,14 @@ def report(done, settings, host, dry):
         yield f"No site uses these any more, and they {went}: {listed(done['removed'])}"
 
 
+def told(names, task_vars):
+    """Name of each of these hosts that is in this run to the certificate of its private CA, if it has one."""
+    every = {one: task_vars["hostvars"][one] for one in names if one in task_vars["ansible_play_hosts"]}
+    return {
+        name: certificate(one.get("__nginx_proxy_issued", {}).get("ca", "")) for name, one in every.items()
+    }
+
+
 # What tasks register: of what a host shall have, and of one that has refused it.
 DESCRIBED = ("__tornadoes_inputs", "__nginx_proxy_inputs")
 REFUSED = ("__nginx_proxy_issued", "__nginx_proxy_rehearsed")
@@ -181,6 +193,8 @@ class ActionModule(ActionBase):
 
     Where the play has several hosts, the first call tests what has changed, and a second, with C(rehearsed),
     puts it in place: what one of them refuses leaves those as they are that share a site or an app with it.
+
+    step: of a change of the way between proxies and the hosts of apps: plugin_utils/nginx_proxy_private.py.
     """
 
     def run(self, tmp=None, task_vars=None):
@@ -192,7 +206,12 @@ class ActionModule(ActionBase):
                 f"nginx's configuration stays as it is here too, since it was refused on {listed(others)}."
             )
             return {**result, "failed": True, "msg": sentence}
-        nginx = found["description"]
+        wanted = found["description"]
+        step = self._task.args.get("step", "change")
+        nginx = staged(wanted, found["private"], step, told(wanted["trusts"], task_vars))
+        host, present = task_vars["inventory_hostname"], task_vars["ansible_play_hosts"]
+        if said := list(refusals(nginx, found["private"], host, present, self._task.check_mode)):
+            return {**result, "failed": True, "msg": " ".join(said)}
         if not found["build"]:
             found["build"] = self.build(task_vars)
         files, users = configuration(
@@ -206,7 +225,6 @@ class ActionModule(ActionBase):
         if done.get("failed") or done.get("rehearsed"):
             return {**result, **done}
         result |= {"changed": done["changed"], "diff": done["diff"]}
-        host = task_vars["inventory_hostname"]
         if said := list(report(done, found["settings"], host, self._task.check_mode)):
             # As the module debug shows it.
             result |= {"msg": said, "_ansible_verbose_always": True}

@@ -140,10 +140,10 @@ def inventory_variables():
 
 
 @functools.cache
-def asked_by_proxies(everywhere):
+def asked_by_proxies(everywhere, tls):
     """The hosts whose apps are reached by proxies elsewhere, so that they need an nginx of their own.
 
-    everywhere: the inventory's groups, as pairs of a name and its hosts.
+    everywhere: the inventory's groups, as pairs of a name and its hosts. tls: only where that goes by TLS.
     """
     groups, known = dict(everywhere), inventory_variables()
     if not groups.get("tornado_app") or not groups.get("nginx_proxy"):
@@ -151,14 +151,16 @@ def asked_by_proxies(everywhere):
     loader = TemplateContext.current().templar._loader
     variables = {**known[groups["nginx_proxy"][0]], "groups": groups, "hostvars": known}
     cluster = Cluster(Run(ROOT / "roles/nginx_proxy", loader, variables))
-    return [name for name in cluster.runners if cluster.visitors(name)]
+    return [
+        name for name in cluster.runners if cluster.visitors(name) and (cluster.hosts[name].tls or not tls)
+    ]
 
 
-def members(groups, name):
-    """The hosts of a group, and those that have to have the same."""
+def members(groups, name, tls=False):
+    """The hosts of a group, and those that have to have the same. tls: of these only who has certificates."""
     found = groups.get(name, [])
     everywhere = tuple((one, tuple(several)) for one, several in groups.items())
-    return found + asked_by_proxies(everywhere) if name == "nginx_proxy" else found
+    return found + asked_by_proxies(everywhere, tls) if name == "nginx_proxy" else found
 
 
 def refused_variable(groups):
@@ -236,12 +238,12 @@ def roles(groups, host):
 
 
 def hosts(groups, *names, near=False):
-    """The hosts of some groups, each once. near: and those that have to have the same."""
+    """The hosts of some groups, each once. near: and those that have to have the same; tls: certificates."""
     for look in (refused_group, refused_file, refused_nothing, refused_words, refused_variable):
         if problem := look(groups):
             raise AnsibleFilterError(problem)
-    found = members if near else (lambda groups, name: groups.get(name, []))
-    return list(dict.fromkeys(host for name in names for host in found(groups, name)))
+    several = [members(groups, name, near == "tls") if near else groups.get(name, []) for name in names]
+    return list(dict.fromkeys(host for found in several for host in found))
 
 
 class FilterModule:

@@ -18,6 +18,13 @@ options:
     type: dict
     default: {}
     description: What the host has, and in C(description) what it shall have, as the action C(inputs) says.
+  step:
+    type: str
+    choices: [open, change, close]
+    default: change
+    description: >-
+      To the action, where proxies are to reach this host, or this proxy others, by TLS instead of plain http,
+      or the other way round: C(open) listens for both, C(close) for the new one alone.
   files:
     type: dict
     default: {}

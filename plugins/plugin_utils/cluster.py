@@ -45,9 +45,9 @@ def seen(facts):
 class Host:
     """A host of the cluster. address: its private one, "" with the reason in why. weight: as it was given.
 
-    port: on which its nginx answers proxies. apps: name to ports of those that it is to have.
-    http_port: on which visitors come to it, where it is a proxy. proxy_protocol: whether they come there through
-    a balancer that says so.
+    port: on which its nginx answers proxies. tls: whether they come by TLS, and tls_port: on which then.
+    apps: name to ports of those that it is to have. http_port: on which visitors come to it, where it is a proxy.
+    proxy_protocol: whether they come there through a balancer that says so.
     """
 
     name: str
@@ -55,6 +55,8 @@ class Host:
     why: str
     weight: object
     port: int
+    tls: bool
+    tls_port: int
     apps: dict
     http_port: int
     proxy_protocol: bool
@@ -147,6 +149,8 @@ class Cluster:
                 *located(run),
                 1 if weight is None else weight,
                 run.decent("nginx_proxy_private_port"),
+                boolean(run.decent("nginx_proxy_private_tls")),
+                run.decent("nginx_proxy_private_tls_port"),
                 apps_of(self.run.on(name, "tornado_app")) if name in self.runners else {},
                 run.decent("nginx_proxy_http_port"),
                 boolean(run.decent("nginx_proxy_proxy_protocol")),
@@ -272,6 +276,12 @@ class Cluster:
             yield f"{ADDRESS}: {again} is that of {listed(whose)}. Give each host its own."
         if len({address(one).version for one in there}) > 1:
             yield f"{ADDRESS}: {listed(there)} are of IPv4 and IPv6. Give all hosts addresses of one kind."
+        if len({one.tls for one in near.values()}) > 1:
+            whose = [one.name for one in near.values() if one.tls]
+            yield (
+                f"nginx_proxy_private_tls: is true on {listed(whose)} and false on others. Give all hosts the same, as "
+                "in group_vars/all.yml."
+            )
         for one in near.values():
             if one.weight != "backup" and not whole(one.weight, 0, MOST):
                 yield (

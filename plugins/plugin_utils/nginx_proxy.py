@@ -9,6 +9,7 @@ from ..module_utils.nginx_paths import DRAINED
 from .cluster import with_app
 from .nginx_proxy_certificates import about_acme, about_certificate
 from .nginx_proxy_description import describe
+from .nginx_proxy_inner import SLUG
 from .nginx_proxy_locations import below, slug
 from .nginx_proxy_paths import about_access, about_apps, about_paths
 from .nginx_proxy_values import (
@@ -94,6 +95,12 @@ class Inputs:
                 f"nginx_proxy_private_port: {inner} is invalid. Give a port from 1 to 65535 that is neither "
                 "nginx_proxy_http_port nor nginx_proxy_https_port."
             )
+        private = self.variables["nginx_proxy_private_tls_port"]
+        if not port(private) or str(private) in map(str, [*self.ports, inner]):
+            yield (
+                f"nginx_proxy_private_tls_port: {private} is invalid. Give a port from 1 to 65535 that is none of "
+                "nginx_proxy_http_port, nginx_proxy_https_port and nginx_proxy_private_port."
+            )
         if not (port(http) and port(https)) or int(http) == int(https):
             yield (
                 f"nginx_proxy_http_port, nginx_proxy_https_port: {http} and {https} are invalid. Give two different "
@@ -161,7 +168,9 @@ class Inputs:
         return [
             {
                 "host": noted(one.name),
+                "name": one.name,
                 "server": server(one.address or one.name, one.port),
+                "tls_server": server(one.address or one.name, one.tls_port),
                 "weight": one.share,
                 "backup": one.backup,
             }
@@ -283,7 +292,7 @@ class Inputs:
             "folders": FOLDERS,
             "units": [TIMER, *FIREWALLS],
             "starts": ["nginx.service"],
-            "packages": self.packages(tls),
+            "packages": self.packages(tls or self.private_tls()),
             "nginx": True,
         }
 
@@ -305,7 +314,10 @@ class Inputs:
         ]
         if bad:
             public = ["nginx_proxy_http_port, nginx_proxy_https_port"] * self.edge
-            names = ", ".join(public + ["nginx_proxy_private_port"] * bool(self.inner_ports()))
+            names = ", ".join(
+                public
+                + ["nginx_proxy_private_port", "nginx_proxy_private_tls_port"][: len(self.inner_ports())]
+            )
             yield (
                 f"{names}: {listed(bad)} on {self.run.host}. Give other ports, or end what listens there first."
             )
@@ -321,7 +333,7 @@ class Inputs:
                 "these files first."
             )
         # Their certificates and keys would go, which nobody can bring back.
-        known = {slug(name) for name in every(self.sites, "names")}
+        known = {SLUG, *(slug(name) for name in every(self.sites, "names"))}
         left = [re.sub("^_", "*", one) for one in found["sites"] if one not in known]
         # One that is refused may be meant to be one of them.
         if left and not self.misnamed():
@@ -347,12 +359,21 @@ class Inputs:
         """Whether visitors come to this host; else proxies alone do."""
         return self.run.host in self.run.cluster.proxies
 
-    def inner_ports(self):
-        """The port that proxies come to, where some do."""
-        number = self.variables["nginx_proxy_private_port"]
+    def private_tls(self):
+        """Whether this host answers proxies, or asks the hosts of an app, by TLS."""
         cluster = self.run.cluster
-        visited = cluster.visitors(self.run.host) or cluster.challenged_privately(self.run.host)
-        return [int(number)] * bool(port(number) and visited)
+        return cluster.hosts[self.run.host].tls and bool(
+            cluster.visitors(self.run.host) or cluster.apart(self.run.host)
+        )
+
+    def inner_ports(self):
+        """The ports that other hosts come to, where some do."""
+        cluster, host = self.run.cluster, self.run.host
+        visited, asked = bool(cluster.visitors(host)), bool(cluster.challenged_privately(host))
+        tls = boolean(self.variables["nginx_proxy_private_tls"])
+        found = [self.variables["nginx_proxy_private_port"]] * (visited or asked)
+        found += [self.variables["nginx_proxy_private_tls_port"]] * (visited and tls)
+        return [int(one) for one in found if port(one)]
 
     def listens(self):
         """The ports that nginx will listen on."""

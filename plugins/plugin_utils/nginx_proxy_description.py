@@ -8,7 +8,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ..module_utils.nginx_service import asked_at_start
 from .command_line import ROOT
 from .nginx_proxy_headers import CACHE_KEY, CACHE_OWN, HEADERS, HEARSAY, SAID, header, respelt
-from .nginx_proxy_inner import inner
+from .nginx_proxy_inner import NAME, SLUG, inner
 from .nginx_proxy_locations import locations, rules, slug, spelt, upstreams
 from .nginx_proxy_values import server
 from .values import address
@@ -111,8 +111,15 @@ def described_site(site, number, ports):
     )
 
 
-def certificates(sites, acme, https_port, modern, host):
-    """What the program of the certificates is told. sites: entries with TLS."""
+def certificates(sites, acme, https_port, modern, host, within, trusts):
+    """What the program of the certificates is told. sites: entries with TLS. within: of the server for proxies, if
+    it has TLS. trusts: host to address with port of those whose certificates this host is to trust.
+    """
+    own = []
+    if within:
+        own += [
+            {"slug": SLUG, "names": within["names"], "tls": "private_ca", "listens": within["tls_listen"]}
+        ]
     return {
         "ca_name": f"Private CA of {host}",
         # Mozilla's limits: 366 and 90.
@@ -122,7 +129,10 @@ def certificates(sites, acme, https_port, modern, host):
         "sites": [
             {"slug": slug(one["names"][0]), "names": one["names"] + one["redirects"], "tls": one["tls"]}
             for one in sites
-        ],
+        ]
+        + own,
+        "trusts": trusts,
+        "trusted_name": NAME,
     }
 
 
@@ -146,6 +156,11 @@ def describe(variables, present, limits, acme, run, edge):
     within, here = inner(run, edge), run.cluster.hosts.get(run.host)
     challenged, privately = run.cluster.challenged(run.host), run.cluster.challenged_privately(run.host)
     behind = [one for site in sites for one in site.upstreams if one.members]
+    private_tls = run.cluster.hosts[run.host].tls
+    members = [one for app in behind for one in app.members] * private_tls
+    trusts = {one["name"]: one["tls_server"] for one in members}
+    private = within if private_tls else {}
+    folders += [f"{CERTIFICATES}/{SLUG}"] * bool(private)
     named = [path for site in sites for path in site.named] + [
         one["alias"] for one in within.get("files", [])
     ]
@@ -161,6 +176,13 @@ def describe(variables, present, limits, acme, run, edge):
         "asks_from": run.cluster.hosts[run.host].address if behind else "",
         "asked_respelt": respelt("X-Tornadoes-App"),
         "tls": bool(with_tls),
+        # Whether proxies and the hosts of apps reach each other by TLS, and whether this host has certificates or
+        # looks at those of others.
+        "private_tls": private_tls,
+        "private_certificate": f"{CERTIFICATES}/{SLUG}",
+        "private_name": NAME,
+        "trusts": trusts,
+        "certified": bool(with_tls or private or trusts),
         "acme": any(site.tls == "acme" for site in sites),
         "challenged": [server(one.address, one.port if privately else one.http_port) for one in challenged],
         "challenges_on": server(here.address, here.port) if privately else "",
@@ -194,7 +216,7 @@ def describe(variables, present, limits, acme, run, edge):
             f"{folder}/{name}" for folder in folders for name in ("fullchain.pem", "privkey.pem")
         ],
         # What the certificates' program is told, and where on the controller the pairs are that users provide.
-        "certificates": certificates(with_tls, acme, https, modern, run.host),
+        "certificates": certificates(with_tls, acme, https, modern, run.host, private, trusts),
         "provided": {
             slug(site["names"][0]): {"certificate": site["certificate"], "key": site["certificate_key"]}
             for site in with_tls

@@ -6,6 +6,11 @@ from .cluster import below_app
 from .nginx_proxy_locations import FILES, below, written
 from .nginx_proxy_values import server
 
+# What each certificate of such a server is for, beside its address: nginx looks for one name on all hosts of an app.
+NAME = "app-host.tornadoes.internal"
+# The name of its folder, which no site can have.
+SLUG = "tornadoes_private"
+
 
 def apps(visits):
     """The ways to an app: what is asked for, its name for nginx, and whether its clients stay with a port."""
@@ -55,9 +60,12 @@ def inner(run, edge):
         way["servers"] = [f"127.0.0.1:{port}" for port in here.apps[way["app"]]]
     return {
         "listen": server(here.address or here.name, here.port),
+        "tls_listen": server(here.address or here.name, here.tls_port),
+        "names": [NAME, here.address or here.name],
         "port": here.port,
         # To the run itself, where nothing else answers it.
         "own": not edge,
+        "visitors": list(visitors),
         "proxies": [cluster.hosts[name].address or name for name in visitors],
         "apps": [one for one in ways if one["servers"]],
         "units": sorted(

@@ -220,12 +220,12 @@ def test_what_former_sites_have_left_goes():
     folders = {certificates: ["old", "www"], closed: ["old", "www"], "/var/lib/nginx": ["body", "cache"]}
     folders["/etc/nginx/drained"] = []
     site = {"slug": "www", "certificate": f"{certificates}/www", "upstreams": []}
-    found = set(unused(folders, {"sites": [site], "caching": True}))
+    found = set(unused(folders, {"sites": [site], "caching": True, "listens": []}))
     assert found == {f"{certificates}/old", f"{closed}/old"}
-    assert "/var/lib/nginx/cache" in set(unused(folders, {"sites": [site], "caching": False}))
+    assert "/var/lib/nginx/cache" in set(unused(folders, {"sites": [site], "caching": False, "listens": []}))
     # A site without TLS has a certificate no more.
     assert site["certificate"] in set(
-        unused(folders, {"sites": [{**site, "certificate": ""}], "caching": True})
+        unused(folders, {"sites": [{**site, "certificate": ""}], "caching": True, "listens": []})
     )
 
 

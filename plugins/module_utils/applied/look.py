@@ -1,9 +1,11 @@
 """What a host has of what some inputs are about: listeners, paths, folders, packages, units, nginx."""
 
 import contextlib
+import glob
 import grp
 import json
 import os
+import re
 import stat
 import subprocess
 
@@ -52,6 +54,21 @@ def sites():
             if folder == "sites" and name.endswith(".conf")
         }
     return sorted(found)
+
+
+def private():
+    """How proxies reach this host's apps, and it those of others: C(plain) or C(tls); and whom it trusts."""
+    release = os.path.dirname(os.path.realpath(f"{NGINX}/nginx.conf"))
+    listens = re.findall(
+        r"^ *listen (?!127\.0\.0\.1:)\S+( ssl)?", read(f"{release}/snippets/inner.conf"), re.MULTILINE
+    )
+    sites = "".join(read(path) for path in glob.glob(f"{release}/sites/*.conf"))
+    asks = "tls" if "proxy_pass https://" in sites else "plain" if "proxy_bind " in sites else ""
+    return {
+        "listens": sorted("tls" if one else "plain" for one in listens),
+        "asks": asks,
+        "trusted": read(f"{release}/trusted.pem"),
+    }
 
 
 def said(*words):
@@ -141,6 +158,7 @@ def answer(question):
         "sites": sites() if nginx else [],
         "settings": own_settings() if nginx else [],
         "unmanaged": unmanaged() if nginx else [],
+        "private": private() if nginx else {},
         "cards": cards() if question.get("cards", False) else [],
         "texts": {path: read(path) for path in question.get("texts", [])},
         "build": said("/usr/sbin/nginx", "-V") if nginx else "",

@@ -19,6 +19,7 @@ from ..systemd import outdated, run
 TEXTS = {"type": "list", "elements": "str", "default": []}
 SPEC = {
     "found": {"type": "dict", "default": {}},
+    "step": {"type": "str", "choices": ["open", "change", "close"], "default": "change"},
     "files": {"type": "dict", "default": {}},
     "users": {"type": "dict", "default": {}, "no_log": True},
     "drop_in": {"type": "str", "default": ""},

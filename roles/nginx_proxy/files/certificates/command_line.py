@@ -18,6 +18,7 @@ from . import paths
 from .description import Description, Trouble
 from .renewal import alone, issue, provide, renew
 from .status import failed, judged, table, troubles
+from .trust import distrusted
 
 
 def main() -> int:
@@ -52,12 +53,16 @@ def main() -> int:
         sys.exit(f"{problem}.")
     failures = failed()
     rows = [judged(site, wanted.acme, failures) for site in wanted.sites]
+    said = troubles(rows)
+    # Not before nginx has read whom it is to trust.
+    if words.verb == "status":
+        said += distrusted(wanted.trusts, wanted.trusted_name)
     if words.report:
-        print(json.dumps({"table": table(rows).splitlines(), "troubles": troubles(rows)}))
+        print(json.dumps({"table": table(rows).splitlines(), "troubles": said}))
     if words.verb == "issue" or (words.verb == "renew" and words.dry_run):
         return 0
-    if words.verb == "status":
+    if words.verb == "status" and rows:
         print(table(rows))
-    for trouble in troubles(rows):
+    for trouble in said:
         print(trouble, file=sys.stderr)
-    return 1 if troubles(rows) else 0
+    return 1 if said else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from . import paths
@@ -15,11 +15,12 @@ class Trouble(Exception):
 
 @dataclass
 class Site:
-    """A site with TLS: what it shall have."""
+    """A site with TLS: what it shall have. listens: where nginx has it, if not where visitors come."""
 
     slug: str
     names: list[str]
     tls: str
+    listens: str = ""
 
     @property
     def folder(self) -> Path:
@@ -47,13 +48,18 @@ class Acme:
 
 @dataclass
 class Description:
-    """All of it. ca_days: that a certificate of the private CA is good for."""
+    """All of it. ca_days: that a certificate of the private CA is good for.
+
+    trusts: host to address with port of those whose certificates nginx is to trust for trusted_name.
+    """
 
     ca_name: str
     ca_days: int
     https_port: int
     acme: Acme
     sites: list[Site]
+    trusts: dict[str, str] = field(default_factory=dict)
+    trusted_name: str = ""
 
     @classmethod
     def read(cls, text: str) -> Description:

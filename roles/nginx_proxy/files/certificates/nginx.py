@@ -31,6 +31,12 @@ def reload(sites: list[Site], port: int) -> None:
         time.sleep(0.1)
 
 
+def place(address: str) -> tuple[str, int]:
+    """Host and port of an address as nginx writes it."""
+    host, _colon, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
 def serves(site: Site, port: int) -> bool:
     """Whether nginx serves the certificate that the site's folder has."""
     wanted = in_use(site)
@@ -40,7 +46,9 @@ def serves(site: Site, port: int) -> bool:
     context.verify_mode = ssl.CERT_NONE  # which one it is tells more than who signed it
     try:
         with (
-            socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
+            socket.create_connection(
+                place(site.listens) if site.listens else ("127.0.0.1", port), timeout=5
+            ) as plain,
             context.wrap_socket(plain, server_hostname=name) as connection,
         ):
             found = connection.getpeercert(binary_form=True)

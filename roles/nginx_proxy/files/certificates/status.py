@@ -50,6 +50,8 @@ def judged(site: Site, acme: Acme, failures: dict[str, str]) -> dict[str, str]:
 
 def table(rows: list[dict[str, str]]) -> str:
     """The rows, for people."""
+    if not rows:
+        return ""
     columns = ("site", "tls", "until", "issuer")
     shown = [dict(zip(columns, columns, strict=True)), *rows]
     widths = {name: max(len(row[name]) for row in shown) for name in columns}
