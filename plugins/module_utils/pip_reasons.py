@@ -91,3 +91,13 @@ def remedy(lines):
         return f" List {', '.join(missing)} in tornado_app_packages."
     old = "==" in culprit(lines)
     return " It may be too old for this Python: take a newer one, or see tornado_app_python." if old else ""
+
+
+def no_tornado(requirements, python, lines):
+    """The sentence for an environment without a Tornado that works. lines: the last is why it can't be imported."""
+    why_not = lines[-1] if lines else "no reason given"
+    which = "one that it can" if "No module named 'tornado'" not in why_not else "it"
+    return (
+        f"tornado_app_requirements: {requirements} installs no Tornado that {python} can import ({why_not})."
+        f" List {which}, as tornado>=6.4: docs/tornado.md says which runs on which Python."
+    )

@@ -63,7 +63,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.interpreter import SYSTEM
 from ..module_utils.lockfile import holder, open_lock
-from ..module_utils.pip_reasons import remedy, why
+from ..module_utils.pip_reasons import no_tornado, remedy, why
 from ..module_utils.refusal import Refusal, unforeseen
 from ..module_utils.seal import seal
 from ..module_utils.text import printable, without_passwords
@@ -307,11 +307,7 @@ def build(module):
     )
     log = [printable(without_passwords(line)) for line in log]
     if code == NO_TORNADO:
-        raise Refusal(
-            f"tornado_app_requirements: {params['requirements']} installs no Tornado that"
-            f" {params['python']} can import ({log[-1] if log else 'no reason given'})."
-            " List one that it can."
-        )
+        raise Refusal(no_tornado(params["requirements"], params["python"], log))
     if code != 0:
         # pip keeps it to itself that an index refused a login.
         nothing = params["index"] and any("from versions: none" in line for line in log)

@@ -1,7 +1,7 @@
 """What a user is told whose requirements can't be installed: the reason, and the missing package."""
 
 import pytest
-from ansible_collections.tornadoes.tornadoes.plugins.module_utils.pip_reasons import remedy, why
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils.pip_reasons import no_tornado, remedy, why
 
 PSYCOPG2 = """
 Collecting psycopg2 (from -r requirements.txt (line 2))
@@ -161,3 +161,16 @@ def test_the_first_error_is_the_reason_and_a_missing_package_is_named(text, reas
 def test_a_line_that_another_tool_has_written_is_told_from_a_slip(line, words):
     found = remedy(["Collecting pip", line])
     assert (found.startswith(words), bool(found)) == (True, bool(words))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("AttributeError: module 'collections' has no attribute 'MutableMapping'", " List one that it can, "),
+        ("ModuleNotFoundError: No module named 'tornado'", " List it, "),
+        ("ModuleNotFoundError: No module named 'backports'", " List one that it can, "),
+    ],
+)
+def test_who_lists_a_tornado_too_old_for_the_host_is_told_which_to_take(line, words):
+    said = no_tornado("requirements.txt", "/usr/bin/python3", ["Successfully installed", line])
+    assert f"can import ({line}).{words}as tornado>=6.4: docs/tornado.md says which runs" in said
