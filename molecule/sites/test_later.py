@@ -243,6 +243,8 @@ def test_lines_of_the_log_are_json_whatever_was_sent(client, host):
         [b"\xff\xfe /json HTTP/1.1", b"Host: localhost"],
         [b"GET /json\xc0\xae HTTP/1.1", b"Host: localhost"],
         [b"GET /json HTTP/1.1", b"Host: localhost", b"X-Request-ID: \xff", b"X-Forwarded-For: \xff"],
+        # nginx takes it for no HTTP, and gives it a status of its own.
+        [b"GET /json?nonsense=HTTP/1.1%2099%20x HTTP/1.1", b"Host: localhost"],
     ]
     for lines in requests:
         with client.connect("https", "localhost") as connection:
@@ -256,6 +258,7 @@ def test_lines_of_the_log_are_json_whatever_was_sent(client, host):
     assert len(lines) == len(requests)
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", written.decode())
     assert (lines[1]["agent"], lines[1]["uri"]) == (good.decode(), f"/json?good={good.decode()}")
+    assert lines[-1]["status"] == 9
     assert {one["agent"] for one in lines} == {"", good.decode(), "(not UTF-8)"}
 
 

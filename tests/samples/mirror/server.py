@@ -2,9 +2,9 @@
 
 ?size=N answers N bytes of text instead, ?wait=N that many seconds later; ?say=NAME:VALUE
 adds a header to the answer, ?status=N makes it one of that status, ?head=N adds that many bytes of a
-cookie. ?hold=NAME answers one piece, and another when ?release=NAME is asked for. ?save=NAME
-stores the body among the uploads, ?link=NAME&to=PATH makes a link there. The page /asset names a static
-file of this release.
+cookie, ?nonsense=TEXT answers with that alone, which is no HTTP. ?hold=NAME answers one piece, and
+another when ?release=NAME is asked for. ?save=NAME stores the body among the uploads,
+?link=NAME&to=PATH makes a link there. The page /asset names a static file of this release.
 """
 
 import os
@@ -36,6 +36,11 @@ class Mirror(tornado.web.RequestHandler):
             os.symlink(self.get_query_argument("to"), os.path.join(UPLOADS, name))
         if head := int(self.get_query_argument("head", "0")):
             self.set_header("Set-Cookie", "large=" + "x" * head)
+        if text := self.get_query_argument("nonsense", ""):
+            stream = self.detach()
+            await stream.write(text.encode())
+            stream.close()
+            return
         if name := self.get_query_argument("hold", ""):
             await self.answer_in_pieces(name)
             return
