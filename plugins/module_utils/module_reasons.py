@@ -29,8 +29,13 @@ def holder(release, module):
     return ""
 
 
-def unread(release):
+def unread(release, left_out):
     """A sentence on what a source says that it needs where nobody has looked; "" where it says nothing."""
+    if over := [one for one in left_out if one.startswith("../")]:
+        return (
+            f" {printable(over[0])} lies above the source, so nothing of it is installed: give that folder as"
+            " tornado_app_source, and the paths in it."
+        )
     if not os.path.isdir(release) or found(release, *INSTALLED):
         return ""
     if files := found(release, *FOR_PIP):
@@ -41,8 +46,11 @@ def unread(release):
     return ""
 
 
-def remedy(line, release):
-    """A sentence for a line that misses a module; "" where nothing is known. release: its folder."""
+def remedy(line, release, left_out=()):
+    """A sentence for a line that misses a module; "" where nothing is known.
+
+    release: its folder. left_out: paths, as seen from the source, that are no part of it.
+    """
     if not (match := NO_MODULE.search(line)):
         return ""
     module = match[1]
@@ -54,4 +62,4 @@ def remedy(line, release):
         )
     if module in FORMER:
         return f" {module} is no part of Python any more: list {FORMER[module]} in the requirements."
-    return unread(release)
+    return unread(release, left_out)

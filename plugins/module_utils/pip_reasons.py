@@ -94,7 +94,7 @@ def remedy(lines):
 
 
 def no_tornado(requirements, python, lines):
-    """The sentence for an environment without a Tornado that works. lines: the last is why it can't be imported."""
+    """The sentence for an environment without a Tornado that works. lines: the last one says why not."""
     why_not = lines[-1] if lines else "no reason given"
     which = "one that it can" if "No module named 'tornado'" not in why_not else "it"
     return (

@@ -86,7 +86,7 @@ def remedy(name, lines, left_out=(), settings=None, release=""):
     for line in reversed(lines):
         if sentence := absent(line, f"/srv/{name}", left_out):
             return sentence
-        if release and (sentence := module_reasons.remedy(line, release)):
+        if release and (sentence := module_reasons.remedy(line, release, left_out)):
             return sentence
         if sentence := unset(line.strip(), settings or {}):
             return sentence

@@ -83,6 +83,7 @@ def pack(params, scratch):
             command.check(folder, f"{job.variable}: {job.name}", job.command)
         name, lines, steps, files, version = needs(folder, params)
         own |= files
+        elsewhere = requirements.over(folder) if name.startswith(RESERVED) and not fetched else []
         with tarfile.open(params["destination"], "w:gz", compresslevel=1) as packed:
             release = Release(packed, tree, params["group"])
             release.add_folders()
@@ -109,7 +110,7 @@ def pack(params, scratch):
         "steps": steps,
         "version": version,
         "left_out": left_out.sentence(),
-        "left_out_paths": left_out.found[:MOST_LEFT_OUT],
+        "left_out_paths": [*elsewhere, *left_out.found][:MOST_LEFT_OUT],
         "left_out_settings": left_out.settings,
         "editable": any(map(requirements.EDITABLE.match, lines)),
     }

@@ -7,6 +7,7 @@ import re
 
 from ..module_utils.links import resolve
 from ..module_utils.refusal import Refusal
+from .git import checkout_of
 from .left_out import above, never
 from .tree import RESERVED
 
@@ -35,6 +36,16 @@ def find(folder, name):
         f"tornado_app_requirements: '{name}' is no file in the source."
         f" Give the path of one there, as {DEFAULT}, or leave the variable out."
     )
+
+
+def over(folder):
+    """The requirements file of the checkout that a folder lies in, as seen from there; none where it has none."""
+    top, place = checkout_of(os.path.realpath(folder)), os.path.realpath(folder)
+    while top and place != top:
+        place = os.path.dirname(place)
+        if os.path.isfile(os.path.join(place, DEFAULT)):
+            return [os.path.relpath(os.path.join(place, DEFAULT), os.path.realpath(folder))]
+    return []
 
 
 def read(folder, path):

@@ -14,11 +14,11 @@ LINE = "ModuleNotFoundError: No module named 'redis'"
 def said(tmp_path):
     """What is said of a release with these files."""
 
-    def ask(*files, line=LINE):
+    def ask(*files, line=LINE, left_out=()):
         for name in files:
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).touch()
-        return sandbox_reasons.remedy("chat", ["Traceback", line], release=str(tmp_path))
+        return sandbox_reasons.remedy("chat", ["Traceback", line], left_out, release=str(tmp_path))
 
     return ask
 
@@ -66,6 +66,13 @@ def test_a_file_that_says_what_is_needed_and_was_passed_over_is_named(said, file
     assert (found.startswith(sentence), bool(found)) == (True, bool(sentence))
 
 
+def test_requirements_above_the_source_are_named(said):
+    assert said(left_out=["notes.txt", "../../requirements.txt"]) == (
+        " ../../requirements.txt lies above the source, so nothing of it is installed: give that folder as"
+        " tornado_app_source, and the paths in it."
+    )
+
+
 def test_what_was_python_s_own_is_named_as_it_is_to_be_had(said):
     assert said("requirements.txt", line="ModuleNotFoundError: No module named 'pkg_resources'") == (
         " pkg_resources is no part of Python any more: list setuptools<82 in the requirements."
@@ -78,6 +85,6 @@ def test_nothing_is_said_of_a_module_that_the_program_looks_for_and_can_do_witho
 
 
 def test_a_refusal_looks_into_the_release_that_was_refused(monkeypatch):
-    monkeypatch.setattr(module_reasons, "remedy", lambda line, release: f" {release}: {line}.")
+    monkeypatch.setattr(module_reasons, "remedy", lambda line, release, left_out: f" {release}: {line}.")
     found = rollout.refused("chat", "0123456789ab", {"current": ""}, "port 8000 exited", [LINE])
     assert found["msg"].endswith(f"port 8000 exited. /srv/chat/releases/0123456789ab: {LINE}.")

@@ -292,6 +292,20 @@ def test_a_source_with_a_setup_py_alone_is_installed(pack, source):
     assert pack()["requirements"] == "requirements.txt"
 
 
+def test_requirements_above_the_source_are_known_where_they_may_be_missed(pack, source):
+    """They are not installed: what is above the source may be about anything. A refusal names them."""
+    (source / "web").mkdir()
+    (source / "server.py").rename(source / "web" / "server.py")
+    (source / "requirements.txt").write_text("redis\n")
+    folder = {"source": str(source / "web")}
+    assert pack(**folder)["left_out_paths"] == []
+    in_git(source, "init", "--quiet")
+    found = pack(**folder)
+    assert (found["left_out_paths"], found["left_out"]) == (["../requirements.txt"], "")
+    (source / "web" / "requirements.txt").write_text("tornado\n")
+    assert pack(**folder)["left_out_paths"] == []
+
+
 @pytest.mark.parametrize("name", ["requirements.txt", "setup.py"])
 def test_an_extra_of_what_is_no_project_is_refused(pack, source, name):
     (source / name).touch()
