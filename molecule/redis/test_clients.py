@@ -86,6 +86,18 @@ def test_what_was_accepted_survives_a_kill(ask, host, pid, eventually):
     assert [word for word in ask("xrange", "chat:kept", "-", "+").splitlines() if "-" in word] == ids
 
 
+def test_a_transaction_that_was_accepted_survives_a_kill(ask, host, pid, eventually):
+    before = pid()
+    words = "MULTI\\nSET chat:one 1\\nSET chat:two 2\\nEXEC\\n"
+    said = host.check_output(
+        f"printf '{words}' | REDISCLI_AUTH=of-the-chat-sesame redis-cli --user chat --no-auth-warning"
+    )
+    assert said.split().count("OK") == 3
+    host.check_output("systemctl kill --signal=KILL redis-server")
+    assert eventually(lambda: pid() not in ("0", before) and ask("ping") == "PONG")
+    assert (ask("get", "chat:one"), ask("get", "chat:two")) == ("1", "2")
+
+
 def test_a_full_redis_refuses_and_drops_nothing(ask, host):
     first = ask("xadd", "chat:first", "*", "text", "kept")
     fill = (

@@ -14,7 +14,8 @@ def rules(users, password):
     The last one's key is a digest of the lines before, so that a running Redis shows which
     users it has.
     """
-    lines = ["user default off resetpass resetkeys resetchannels -@all"]
+    # Off, so nobody is it. But as it Redis reads its own file, and drops from that what it may not do.
+    lines = ["user default off resetpass ~* &* +@all"]
     for user in sorted(users, key=lambda user: user["name"]):
         keys = [f"~{key} &{key}" for key in user["keys"]]
         words = ["on", f"#{user['hash']}", "resetchannels", *keys, "-@all", *user["commands"]]
