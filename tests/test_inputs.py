@@ -531,7 +531,7 @@ def test_an_app_that_the_inventory_does_not_list_any_more_is_told():
     """It would run on, with the code of that day, and no run would name it."""
     apps = SimpleNamespace(all=[{"name": "chat"}], apps=[SimpleNamespace(name="chat")])
     [sentence] = unlisted("tornado_app", apps, ["chat", "shop"], "www1", {})
-    assert sentence.startswith("tornado_app_apps: shop is on www1 and in no entry, so it stays as it is.")
+    assert sentence.startswith("tornado_app_apps: shop is on www1 and in no entry, so nothing is done there.")
     assert "{name: shop, state: absent}" in sentence
     assert list(unlisted("tornado_app", apps, ["chat"], "www1", {})) == []
     assert list(unlisted("tornado_app", apps, ["chat", "shop"], "www1", {"tornado_app_name": "chat"})) == []

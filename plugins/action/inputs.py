@@ -248,9 +248,10 @@ def unlisted(role, apps, installed, host, given):
         return
     known = {one["name"] for one in apps.all} | {one.name for one in apps.apps}
     if left := [one for one in installed if one not in known]:
+        are, it = ("are", "one") if len(left) > 1 else ("is", "it")
         yield (
-            f"tornado_app_apps: {listed(left)} is on {host} and in no entry, so it stays as it is. To remove "
-            f"it, write {{name: {left[0]}, state: absent}}, if no other inventory has it."
+            f"tornado_app_apps: {listed(left)} {are} on {host} and in no entry, so nothing is done there. To "
+            f"remove {it}, write {{name: {left[0]}, state: absent}}, if no other inventory has it."
         )
 
 
