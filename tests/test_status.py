@@ -1,6 +1,11 @@
 """The table of what all hosts run."""
 
-from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils.status import answers, table
+from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils.status import (
+    answers,
+    of_apps,
+    of_proxy,
+    table,
+)
 
 PORT = {"release": "a1", "state": "serving", "since": 1764288000.0}
 
@@ -93,3 +98,31 @@ def test_what_came_of_a_loop_is_read_as_ansible_has_it():
     assert answers({"results": [{"name": "chat"}]}) == [{"name": "chat"}]
     assert answers({"results": [{"unreachable": True}], "unreachable": True}) is None
     assert answers({"unreachable": True}) is None
+
+
+def test_a_host_that_fails_or_answers_nonsense_hides_no_other():
+    failed = {"failed": True, "results": [{"failed": True, "msg": "no Python there"}]}
+    assert of_apps(failed) == "no Python there"
+    nonsense = [
+        {"name": "chat"},
+        {**status(), "ports": [1]},
+        {**status(), "troubles": [[]]},
+        {**status(), "python": {}},
+    ]
+    nonsense += [{**status(), "ports": {"8000": {**PORT, "since": 1e300}}}, {**status(), "table": 5}]
+    for one in nonsense:
+        said = of_apps({"results": [one]})
+        assert said == "what it says of its apps can't be read"
+        lines = table({"app1": said, "app2": [status()]}, {"web1": of_proxy({"drained": [], "behind": {}})})
+        assert [line.split()[0] for line in lines] == [
+            "host",
+            "web1",
+            "app1",
+            "app2",
+            "app2",
+            "web1:",
+            "app1:",
+        ]
+    good = {"results": [status()]}
+    assert of_apps(good) == good["results"]
+    assert of_proxy(proxy(app2="now")) == proxy(app2="now")

@@ -2,7 +2,7 @@
 
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils.status import answers, table
+from ..plugin_utils.status import of_apps, of_proxy, table
 
 APPS, PROXIES = "__tornado_app_now", "__nginx_proxy_now"  # what the roles' tasks register
 
@@ -19,11 +19,8 @@ class ActionModule(ActionBase):
         """Ansible calls this, in a process of its own for each task."""
         result = super().run(tmp, task_vars)
         hosts, known = task_vars["ansible_play_hosts_all"], task_vars["hostvars"]
-        apps = {host: answers(one) for host, one in registered(hosts, known, APPS).items()}
-        proxies = {
-            host: None if answers(one) is None else {"drained": one["drained"], "behind": one["behind"]}
-            for host, one in registered(hosts, known, PROXIES).items()
-        }
+        apps = {host: of_apps(one) for host, one in registered(hosts, known, APPS).items()}
+        proxies = {host: of_proxy(one) for host, one in registered(hosts, known, PROXIES).items()}
         lost = [host for host in hosts if apps.get(host, []) is None or proxies.get(host, {}) is None]
         # As the module debug shows it.
         shown = {"msg": table(apps, proxies), "_ansible_verbose_always": True}

@@ -4,15 +4,51 @@ from collections import Counter
 
 from ..module_utils.host import columns, moment
 
+# What a host that answers something else may be in the way of.
+UNREADABLE = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
 HEAD = ("host", "app", "port", "release", "state", "since", "note")
 
 
 def answers(registered):
-    """What a host has said, app by app, from what its looped task has registered; None if it can't be reached."""
+    """What a host has said, app by app, from what its looped task has registered.
+
+    None if it can't be reached; a text if it has failed, which says why. One host hides no other.
+    """
     several = registered.get("results", [registered])
     if registered.get("unreachable") or any(one.get("unreachable") for one in several):
         return None
+    if failed := [one for one in (registered, *several) if one.get("failed")]:
+        return str(failed[-1].get("msg", "it gives no reason"))
     return several
+
+
+def of_apps(registered):
+    """The same of a host's apps, with all that the table needs of them."""
+    several = answers(registered)
+    if isinstance(several, list):
+        try:
+            odd({"": several})
+            columns([HEAD, *((*row, "") for status in several for row in rows_of("", status))])
+            "".join(line for status in several for line in (*status["troubles"], *status["table"]))
+        except UNREADABLE:
+            return "what it says of its apps can't be read"
+    return several
+
+
+def of_proxy(registered):
+    """The same of a proxy: who is drained, and who behind, since when."""
+    said = answers(registered)
+    if isinstance(said, list):
+        try:
+            drained = {str(host): str(since) for host, since in registered["drained"].items()}
+            late = {
+                str(host): {str(app): str(since) for app, since in apps.items()}
+                for host, apps in registered["behind"].items()
+            }
+        except UNREADABLE:
+            return "what it says of drained hosts can't be read"
+        return {"drained": drained, "behind": late}
+    return said
 
 
 def rows_of(host, status):
@@ -60,16 +96,16 @@ def told(proxies):
 
 
 def table(apps, proxies):
-    """The lines. apps: host to the status of each of its apps, None where it can't be reached.
+    """The lines. apps: host to the status of each of its apps, None where it can't be reached, or why it has failed.
 
-    proxies: name to who is drained there, and who behind, since when; None where it can't be reached.
+    proxies: name to who is drained there, and who behind, since when; or the same.
     """
     [first, *others] = apps.values() if apps else [None]
-    if first and not others:
+    if first and isinstance(first, list) and not others:
         # A single host tells all that it knows, its former releases too.
         return [line for status in first for line in status["table"]]
-    reached = {host: several for host, several in apps.items() if several is not None}
-    asked = {name: one for name, one in proxies.items() if one is not None}
+    reached = {host: several for host, several in apps.items() if isinstance(several, list)}
+    asked = {name: one for name, one in proxies.items() if isinstance(one, dict)}
     drained = told({name: one["drained"] for name, one in asked.items()})
     late = {
         name: {(host, app): since for host, apps in one["behind"].items() for app, since in apps.items()}
@@ -87,9 +123,11 @@ def table(apps, proxies):
     differ, rows = odd(reached), [HEAD]
     for host, several in {**proxies, **apps}.items():
         notes = ["drained"] * (host in drained) + ["behind"] * (host in behind)
-        if several is None:
-            rows.append((host, "-", "-", "-", "unreachable", "-", ",".join(notes)))
-        for status in apps.get(host) or []:
+        if several is None or isinstance(several, str):
+            state = "unreachable" if several is None else "failed"
+            rows.append((host, "-", "-", "-", state, "-", ",".join(notes)))
+            sentences += [f"{host}: {several}"] * bool(several)
+        for status in reached.get(host, []):
             app = status["name"]
             if others := differ.get((host, app)):
                 sentences.append(f"{host} runs another release of {app} than {', '.join(others)}")
