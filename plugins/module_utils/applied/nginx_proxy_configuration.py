@@ -30,6 +30,7 @@ SPEC = {
     "read_at_start": TEXTS,
     "unused": TEXTS,
     "rehearse": {"type": "bool", "default": False},
+    "rehearsed": {"type": "bool", "default": False},
 }
 
 USER = "www-data"  # Debian's, of the workers
