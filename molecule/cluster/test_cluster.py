@@ -1,15 +1,14 @@
 """What visitors, proxies and strangers see of an app that runs on other hosts than its proxy."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
 import threading
 import time
 
 import pytest
 from client import Client
+from containers import Restarts, podman
 from visitor import ROOT
 from visitors import Visitors
 from visits import Visits
@@ -35,12 +34,6 @@ def client(fleet):
 def asked(client, target="/", **more):
     """What the program says of a request."""
     return json.loads(client.ask(target, **more).body)
-
-
-def podman(*words):
-    """Do something to a container."""
-    sudo = [] if os.getuid() == 0 else ["sudo"]
-    return subprocess.run([*sudo, "podman", *words], check=True, capture_output=True, text=True).stdout
 
 
 def test_both_hosts_answer_and_know_their_visitor(client):
@@ -281,30 +274,6 @@ def test_no_visitor_gets_an_older_answer_when_a_host_is_back_that_has_missed_a_r
     assert {(status, '"release": "later"' in body) for status, body in later.heard["localhost"]} == {
         (200, True)
     }
-
-
-class Restarts:
-    """With it a container that ends itself starts again, as a machine that reboots does. seen: which did."""
-
-    def __init__(self, *names):
-        self.names, self.seen, self.over = names, [], threading.Event()
-        self.thread = threading.Thread(target=self.watch)
-
-    def watch(self):
-        """Look after them."""
-        while not self.over.wait(0.5):
-            for name in self.names:
-                if podman("container", "inspect", "--format={{.State.Status}}", name).strip() == "exited":
-                    podman("start", name)
-                    self.seen.append(name)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *problem):
-        self.over.set()
-        self.thread.join()
 
 
 def test_hosts_reboot_one_after_the_other_and_no_request_is_lost(client, hosts, playbook):
