@@ -19,7 +19,7 @@ import tornado.web
 from tornado.options import define, options
 
 define("port", default=8000, help="run on the given port", type=int)
-define("redis", default="", help="redis://USER@HOST:PORT that all ports and hosts share")
+define("redis", default="", help="redis://USER@HOST:PORT, or redis+sentinel://USER@HOST:PORT,.../NAME")
 define("redis_prefix", default="hello:", help="what the names of its keys begin with")
 define("silence", default=300, help="seconds after which a silent WebSocket is dropped", type=int)
 define("lessons", default=False, help="offer /block and /wait to everybody", type=bool)

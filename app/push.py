@@ -77,10 +77,10 @@ class Handler(RequestHandler):
             found["reset"] = True
         return found
 
-    def refuse(self, status, reason, sentence):
+    def refuse(self, status, reason, sentence, **more):
         """A status of HTTP with its name, and a sentence in the visitor's language."""
         self.set_status(status, reason)
-        self.write({"refused": self.locale.translate(sentence)})
+        self.write(dict(more, refused=self.locale.translate(sentence)))
 
 
 class PageHandler(Handler):
@@ -118,7 +118,8 @@ class MessagesHandler(Handler):
                 self.write({"id": found})
             except Refused as problem:
                 self.set_header("Retry-After", "1")
-                self.refuse(problem.status, "Service Unavailable", str(problem))
+                more = {"again": True} if problem.again else {}
+                self.refuse(problem.status, "Service Unavailable", str(problem), **more)
 
     def allowed(self):
         """Whether this address may write one more."""

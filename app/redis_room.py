@@ -3,6 +3,10 @@
 A message is accepted once Redis has it; each process reads the stream, from where it was when
 Redis became unavailable. redis-py runs in two threads, since it is the client that is
 maintained and every Tornado runs beside threads; the loop itself never waits for Redis.
+
+Of a Redis on several hosts (redis+sentinel://) one is the master, until it dies. A message is accepted, and
+delivered, once another host has it as well: so whoever is the next master has all of these, and gives
+none of their ids to another message.
 """
 
 import logging
@@ -28,6 +32,10 @@ RETRY_INTERVAL = 0.5  # seconds until Redis is asked again after it did not answ
 PRESENCE_INTERVAL = 2  # seconds from one count to the next
 PRESENCE_TIMEOUT = 10  # seconds after which a silent process is no longer counted
 QUEUE_MAX = 100  # messages in flight to Redis
+SENTINEL_TIMEOUT = 0.5  # seconds that one Sentinel may take until another one is asked
+COPIED_TIMEOUT = (
+    400  # milliseconds that another host may take to have a message; less than say() leaves of its time
+)
 
 # One step for Redis, so that numbers have no gap and a key is used once. A message that reaches
 # it too late, because it was stopped, has been refused long ago.
@@ -46,11 +54,16 @@ redis.call('SET', KEYS[3], id, 'EX', ARGV[3])
 return id
 """
 AWAY = "Messages can't be accepted at the moment. Nothing was sent; try again soon."
+UNSURE = "It is not certain whether your message was sent. Look for it before you send it again."
 
 
-def connect(url, password):
-    """A client of redis-py, whatever its version: it asks once, the threads below retry."""
-    more = {}
+def options(password):
+    """What a client of redis-py is told, whatever its version: it asks once, the threads below retry."""
+    more = {
+        "decode_responses": True,
+        "socket_timeout": ACCEPT_TIMEOUT,
+        "socket_connect_timeout": ACCEPT_TIMEOUT,
+    }
     try:
         from redis.backoff import NoBackoff
         from redis.retry import Retry
@@ -60,14 +73,108 @@ def connect(url, password):
         pass  # before 4.0 it asked once anyway
     if password:
         more["password"] = password
-    more["socket_timeout"] = more["socket_connect_timeout"] = ACCEPT_TIMEOUT
-    return redis.Redis.from_url(url, decode_responses=True, **more)
+    return more
+
+
+class Single(object):
+    """A connection to one Redis. url: redis://USER@HOST:PORT."""
+
+    def __init__(self, url, password, _prefix):
+        self.client = redis.Redis.from_url(url, **options(password))
+
+    def check(self):
+        """Whether it still is the one to talk to is asked nobody."""
+
+    def say(self, keys, words):
+        """Accept a message: its id, None if it is too late for that, or why it is not certain."""
+        return self.client.eval(SAY, len(keys), *keys + words)
+
+    def copied(self):
+        """Whether all that Redis has said is where it will be found again."""
+        return True
+
+    def lost(self):
+        """Something went wrong on it."""
+
+
+class Replicated(object):
+    """A connection to the master of several. url: redis+sentinel://USER@HOST:PORT,HOST:PORT,.../NAME.
+
+    One connection and no pool: what copied() says is about what was asked before it, of the same Redis.
+    """
+
+    def __init__(self, url, password, prefix):
+        from redis.sentinel import Sentinel
+
+        places, _slash, self.name = url.split("://", 1)[1].partition("/")
+        user, _at, places = places.rpartition("@")
+        more = options(password)
+        if user:
+            more["username"] = user
+        few = dict(more, socket_timeout=SENTINEL_TIMEOUT, socket_connect_timeout=SENTINEL_TIMEOUT)
+        hosts = [one.rsplit(":", 1) for one in places.split(",")]
+        self.sentinel = Sentinel([(host.strip("[]"), int(port)) for host, port in hosts], sentinel_kwargs=few)
+        self.more, self.single, self.due = more, None, 0
+        self.mark = prefix + "copied"
+
+    @property
+    def client(self):
+        """The connection, to whoever is the master when it is made."""
+        if self.single is None:
+            # Kept, since it closes its connections when nobody has it any more.
+            self.pooled = self.sentinel.master_for(self.name, **self.more)
+            self.single = self.pooled.client()
+        return self.single
+
+    def check(self):
+        """Leave a master that the Sentinels know no longer: it may be cut off, and hear nothing of that."""
+        if self.single is not None and time.time() > self.due:
+            self.due = time.time() + PRESENCE_INTERVAL
+            place = self.single.connection.host, self.single.connection.port
+            if self.sentinel.discover_master(self.name) != place:
+                raise redis.ConnectionError("%s:%s is not the master any more" % place)
+
+    def copied(self):
+        """Whether another host has all that this Redis has said so far."""
+        # WAIT is about the last write of this connection, and all before it: one has to be the last of all.
+        self.client.set(self.mark, "")
+        return self.client.wait(1, COPIED_TIMEOUT) > 0
+
+    def say(self, keys, words):
+        """Accept a message: its id, None if it is too late for that, or why it is not certain."""
+        client, sent = self.client, False
+        try:
+            found = client.eval(SAY, len(keys), *keys + words)
+            sent = True
+            if not found or self.copied():
+                return found
+            problem = "no other host has it"
+        except redis.RedisError as one:
+            # Redis's own refusal comes before anything is written.
+            if not sent and isinstance(one, redis.ResponseError):
+                raise
+            problem = one
+        self.lost()
+        logging.error("It is not certain that Redis accepted a message: %s", problem)
+        return Refused(503, UNSURE, again=True)
+
+    def lost(self):
+        """Something went wrong on it: the master may be another one by now."""
+        if self.single is not None:
+            single, self.single = self.single, None
+            single.close()
+            self.pooled.close()
+
+
+def connect(url, password, prefix):
+    """A connection to the Redis that a URL means."""
+    return (Replicated if url.startswith("redis+sentinel://") else Single)(url, password, prefix)
 
 
 class RedisRoom(Room):
     """A Room whose messages come from Redis.
 
-    url: redis://USER@HOST:PORT. password: text, or None. prefix: of all keys. port: of this process.
+    url: see connect(). password: text, or None. prefix: of all keys. port: of this process.
     """
 
     def __init__(self, url, password, prefix, port):
@@ -124,10 +231,13 @@ class RedisRoom(Room):
 
     def read(self):
         """Read new messages from the stream, for ever."""
-        client, last, stream = connect(self.url, self.password), "0-0", self.prefix + "messages"
+        line, last, stream = connect(self.url, self.password, self.prefix), "0-0", self.prefix + "messages"
         while True:
             try:
-                found = client.xread({stream: last}, count=HISTORY, block=BLOCK if last != "0-0" else 1)
+                line.check()
+                found = line.client.xread({stream: last}, count=HISTORY, block=BLOCK if last != "0-0" else 1)
+                if found and not line.copied():
+                    raise redis.ConnectionError("no other host has its messages")
                 entries = [one for _name, some in found or [] for one in some]
                 messages = [
                     {"id": name, "text": fields["text"], "at": int(fields["at"])} for name, fields in entries
@@ -140,19 +250,21 @@ class RedisRoom(Room):
                 if last == "0-0":
                     time.sleep(RETRY_INTERVAL / 5)
             except (redis.RedisError, OSError) as problem:
+                line.lost()
                 self.loop.add_callback(self.went_away, str(problem))
                 time.sleep(RETRY_INTERVAL)
 
     def write(self):
         """Write messages to Redis, and count who is here, for ever."""
-        client, due = connect(self.url, self.password), 0
+        line, due = connect(self.url, self.password, self.prefix), 0
         while True:
             if time.time() >= due:
                 due = time.time() + PRESENCE_INTERVAL
                 try:
-                    self.ahead = self.count(client)
+                    line.check()
+                    self.ahead = self.count(line.client)
                 except (redis.RedisError, OSError):
-                    pass  # the reader logs it
+                    line.lost()  # the reader logs it
             try:
                 text, key, end, done = self.jobs.get(timeout=max(0, due - time.time()))
             except queue.Empty:
@@ -163,8 +275,9 @@ class RedisRoom(Room):
                     keys = [self.prefix + "messages", self.prefix + "epoch", self.prefix + "said:" + key]
                     # By Redis's own clock, which may be another host's.
                     words = [text, HISTORY, KEY_SECONDS, int(1000 * (end + self.ahead))]
-                    answer = client.eval(SAY, len(keys), *keys + words) or answer
+                    answer = line.say(keys, words) or answer
             except (redis.RedisError, OSError) as problem:
+                line.lost()
                 logging.error("Redis did not accept a message: %s", problem)
             self.loop.add_callback(self.answer, done, answer)
 

@@ -21,11 +21,14 @@ KEY_SECONDS = 600  # as long as the same key is the same message
 
 
 class Refused(Exception):
-    """A message that was not accepted: an HTTP status and a sentence for its author."""
+    """A message that was not accepted: an HTTP status and a sentence for its author.
 
-    def __init__(self, status, sentence):
+    again: whether it may have been all the same, so that asking again, with the same key, makes it certain.
+    """
+
+    def __init__(self, status, sentence, again=False):
         Exception.__init__(self, sentence)
-        self.status = status
+        self.status, self.again = status, again
 
 
 def position(cursor):

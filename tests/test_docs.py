@@ -80,7 +80,11 @@ def settings(block):
     variables = {"tornado_app_apps": data} if isinstance(data, list) else data
     found = {}
     for name, value in variables.items():
-        [role] = [one for one in ("tornado_app", "nginx_proxy", "keepalived") if name.startswith(f"{one}_")]
+        [role] = [
+            one
+            for one in ("tornado_app", "nginx_proxy", "keepalived", "redis_server")
+            if name.startswith(f"{one}_")
+        ]
         found.setdefault(role, {})[name] = value
     return found
 

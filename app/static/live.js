@@ -118,15 +118,17 @@ function connect() {
 async function send(text) {
   // The same key again is the same message, so asking again is safe.
   const key = Array.from(crypto.getRandomValues(new Uint8Array(12)), (one) => one.toString(16)).join("-");
+  let problem = words.unsent;
   for (let tries = 0; tries < 4; tries += 1) {
     if (tries) { await rest(tries / 2); }
     try {
       const answer = await fetch("/messages", { method: "POST", body: new URLSearchParams({ text, key }) });
       const found = await answer.json();
-      return found.refused || "";
-    } catch (problem) { /* no answer, or not the program's */ }
+      if (!found.again) { return found.refused || ""; }
+      problem = found.refused;
+    } catch (unanswered) { /* no answer, or not the program's */ }
   }
-  return words.unsent;
+  return problem;
 }
 
 at("form").addEventListener("submit", async (event) => {

@@ -28,6 +28,7 @@ from .redis_host import (
     running,
     unit,
 )
+from .redis_replication import step_back
 from .redis_users import changed
 from .refusal import Refusal
 from .systemd import confine, run
@@ -127,13 +128,17 @@ def place(files):
             write(path, files[path], 0o640, group)
 
 
-def apply(steps, wanted, users):
+def apply(steps, wanted, users, replication=None):
     """Let the Redis of the host take what lies in place.
 
-    users: those whose connections are closed when users change. Redis 8 would leave them open.
+    replication: of several hosts with one Redis. users: those whose connections are closed when users change.
+    Redis 8 would leave them open.
     """
     for step in steps:
         if step in ("start", "restart"):
+            if step == "restart" and replication:
+                with contextlib.suppress(OSError):  # none that lets us in
+                    step_back(replication)
             # Not waited for: a Redis that can't start is tried again for ever.
             run("systemctl", "--no-block", step, UNIT)
             continue
@@ -151,12 +156,15 @@ def apply(steps, wanted, users):
                     redis.ask("CLIENT", "KILL", "USER", name)
 
 
-def apply_and_wait(wanted, users):
-    """Do what is pending and wait until Redis runs with it; refuse what it does not run with."""
+def apply_and_wait(wanted, users, replication=None):
+    """Do what is pending and wait until Redis runs with it; refuse what it does not run with.
+
+    replication: see apply().
+    """
     before, moment = unit(), f"@{int(time.time())}"
     steps = pending(wanted, running(wanted.directives), before)
     try:
-        apply(steps, wanted, users)
+        apply(steps, wanted, users, replication)
     except OSError as problem:
         raise Refusal(f"Redis does not take the new configuration: {problem}") from problem
     deadline = time.monotonic() + TIMEOUT
@@ -174,11 +182,11 @@ def apply_and_wait(wanted, users):
     raise Refusal(f"Redis does not run with the new configuration: {complaint(log, {})}")
 
 
-def swap(files, was, password, variables):
+def swap(files, was, password, variables, replication=None):
     """Try the new files, put them in place and let Redis take them, or leave everything as it was.
 
     files, was: path to content, of CONFIGURATION, USERS and DROP_IN. password: of the role's own
-    user. variables: by line of the configuration.
+    user. variables: by line of the configuration. replication: see apply().
     """
     group = grp.getgrnam("redis").gr_gid
     # First, since what is in place has to be asked with it.
@@ -195,7 +203,7 @@ def swap(files, was, password, variables):
     confine(UNIT, DROP_IN, files[DROP_IN])
     try:
         place(files)
-        apply_and_wait(wanted, users)
+        apply_and_wait(wanted, users, replication)
     except Refusal:
         confine(UNIT, DROP_IN, was[DROP_IN])
         place(was)

@@ -6,13 +6,18 @@ import re
 from .redis_client import OWN
 
 OWN_COMMANDS = "+ping +info +acl|load +acl|getuser +config|get +config|set +client|kill"
+OWN_REPLICATED = " +replicaof +client|pause +client|unpause"
+# As whom hosts come to each other: Redis for data, Sentinel to say who is the master.
+REPLICA = "tornadoes-replica"
+REPLICA_COMMANDS = "+psync +replconf +ping +info +role +multi +exec +slaveof +config|rewrite +client|setname"
+REPLICA_COMMANDS += " +client|kill +script|kill +subscribe +publish"
 
 
-def rules(users, password):
+def rules(users, password, secret=""):
     """The file of users: the disabled default one, those of the inventory, and the role's own.
 
     The last one's key is a digest of the lines before, so that a running Redis shows which
-    users it has.
+    users it has. secret: by which several hosts with one Redis know each other.
     """
     # Off, so nobody is it. But as it Redis reads its own file, and drops from that what it may not do.
     lines = ["user default off resetpass ~* &* +@all"]
@@ -20,9 +25,13 @@ def rules(users, password):
         keys = [f"~{key} &{key}" for key in user["keys"]]
         words = ["on", f"#{user['hash']}", "resetchannels", *keys, "-@all", *user["commands"]]
         lines.append(f"user {user['name']} {' '.join(words)}")
+    if secret:
+        hidden = hashlib.sha256(secret.encode()).hexdigest()
+        lines.append(f"user {REPLICA} on #{hidden} resetchannels &* -@all {REPLICA_COMMANDS}")
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
     own = hashlib.sha256(password.encode()).hexdigest()
-    lines.append(f"user {OWN} on #{own} resetchannels ~{digest} -@all {OWN_COMMANDS}")
+    commands = OWN_COMMANDS + (OWN_REPLICATED if secret else "")
+    lines.append(f"user {OWN} on #{own} resetchannels ~{digest} -@all {commands}")
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -58,4 +67,12 @@ def redacted(text, other, name):
         text = re.sub(
             rf"^(user {re.escape(user)} .*?){re.escape(word)}(?!\S)", rf"\1({hidden})", text, flags=re.M
         )
+    return text
+
+
+def without_secret(text, other, name):
+    """A configuration for --diff: without the password of replication. other, name: as in redacted()."""
+    for line in [one for one in text.splitlines() if one.startswith("masterauth ")]:
+        hidden = "a password" if line in other.splitlines() else name
+        text = text.replace(line, f"masterauth ({hidden})")
     return text

@@ -19,6 +19,7 @@ options:
       - nginx_proxy_configuration
       - nginx_proxy_renewal
       - redis_server_configuration
+      - redis_server_sentinel
       - tornado_app_release
       - tornado_app_roll
 """
@@ -42,6 +43,8 @@ def work_of(name):
         from ..module_utils.applied import nginx_proxy_renewal as work
     elif name == "redis_server_configuration":
         from ..module_utils.applied import redis_server_configuration as work
+    elif name == "redis_server_sentinel":
+        from ..module_utils.applied import redis_server_sentinel as work
     elif name == "tornado_app_release":
         from ..module_utils.applied import tornado_app_release as work
     elif name == "tornado_app_roll":

@@ -29,6 +29,18 @@ options:
     type: str
     required: true
     description: Content of C(/etc/systemd/system/redis-server.service.d/tornadoes.conf).
+  replication:
+    type: dict
+    description: >-
+      Of a host among several with one Redis. It follows the master then, and lets another one be that
+      before it restarts.
+    suboptions:
+      address: {type: str, required: true, description: "By which the others reach it."}
+      master: {type: str, required: true, description: "Address of the master when the run began."}
+      group: {type: list, elements: str, required: true, description: "Addresses of all hosts."}
+      secret: {type: str, required: true, description: "By which they know each other."}
+      quorum: {type: int, required: true, description: "How many Sentinels have to miss a master."}
+      reached: {type: bool, required: true, description: "Whether the run reaches the master."}
   users:
     type: list
     elements: dict

@@ -4,7 +4,9 @@ import hashlib
 import ipaddress
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from .redis_replication import PASSWORD, Group
 from .values import address, filled, listed, port, quoted, twice
 
 PRIVATE = [
@@ -19,7 +21,8 @@ PRIVATE = [
         "fc00::/7",
     )
 ]
-RESERVED = ("default", "tornadoes")
+RESERVED = ("default", "tornadoes", "tornadoes-replica")
+SENTINEL_PORT = 26379
 NAME = re.compile("[a-z0-9][a-z0-9_-]{0,31}")
 KEY = re.compile(r"[!#-&(-\[\]-~]+")  # printable, neither space, quote nor backslash
 COMMAND = re.compile(r"[+-]@?[a-z][a-z0-9_|.-]*")
@@ -62,13 +65,17 @@ def users(options, entries):
 
 @dataclass(frozen=True)
 class Redis:
-    """What the role's variables say. state: present or absent. memory_max: as written, 256M."""
+    """What the role's variables say. state: present or absent. memory_max: as written, 256M.
+
+    replication_password: empty where each host is alone.
+    """
 
     state: str
     addresses: list[str]
     port: int
     users: list[User]
     memory_max: str
+    replication_password: str = field(repr=False)
 
     @classmethod
     def by(cls, options, variables):
@@ -94,6 +101,24 @@ class Inputs:
                 "Write a number and K, M, G or T, as 256M."
             )
         yield from self.about_users(self.redis.users)
+        if self.replicated:
+            if len(self.redis.replication_password) < SHORTEST:
+                yield f"{PASSWORD}: it is too short. Give at least {SHORTEST} characters."
+            yield from self.group.refusals()
+
+    @property
+    def replicated(self):
+        """Whether the hosts of the group have one Redis."""
+        return bool(self.redis.state == "present" and self.redis.replication_password)
+
+    @cached_property
+    def group(self):
+        """The hosts that have one Redis."""
+        return Group.by(self.run)
+
+    def description(self):
+        """Of several hosts with one Redis: the addresses of all and of this one, how many have to agree."""
+        return self.group.description() if self.replicated else {}
 
     def about_addresses(self, addresses):
         """Where Redis must listen."""
@@ -138,16 +163,17 @@ class Inputs:
         """What the host is asked, for the module C(look)."""
         addresses = [one for one in self.redis.addresses if private(one)]
         starts = ["redis-server.service"] * (self.redis.state == "present")
+        sentinel = self.replicated or self.redis.state == "absent"
         return {
             "ports": self.listens(),
             "addresses": addresses,
-            "packages": ["redis-server"],
-            "starts": starts,
+            "packages": ["redis-server"] + ["redis-sentinel"] * sentinel,
+            "starts": starts + ["redis-sentinel.service"] * self.replicated,
         }
 
     def answers(self, found):
         """A sentence for each value that the host can't have."""
-        ours = re.compile(r"redis(-server)?(@.*)?\.service")
+        ours = re.compile(r"redis(-server|-sentinel)?(@.*)?\.service")
         bad = [
             f"{number} is listened on by {who}"
             for number, who in sorted(found["holders"].items())
@@ -161,4 +187,6 @@ class Inputs:
 
     def listens(self):
         """The ports that it will listen on."""
-        return [int(self.redis.port)] if self.redis.state == "present" and port(self.redis.port) else []
+        if self.redis.state == "absent" or not port(self.redis.port):
+            return []
+        return [int(self.redis.port)] + [SENTINEL_PORT] * self.replicated
