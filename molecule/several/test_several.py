@@ -141,6 +141,7 @@ def test_a_proxy_without_power_costs_what_was_inside_it_and_stops_no_release(
     noted_once(hosts, crowd, eventually)
 
 
+@pytest.mark.long
 def test_a_host_of_the_app_without_power_costs_what_was_inside_it(hosts, eventually):
     with Crowd() as crowd:
         time.sleep(3)
@@ -151,6 +152,7 @@ def test_a_host_of_the_app_without_power_costs_what_was_inside_it(hosts, eventua
     noted_once(hosts, crowd, eventually)
 
 
+@pytest.mark.long
 def test_one_host_gets_another_number_of_ports_and_nothing_is_lost(hosts, playbook, tmp_path):
     more = tmp_path / "more.yml"
     more.write_text(f"tornado_app: {{hosts: {{{APP2}: {{tornado_app_ports: [8000, 8001, 8002]}}}}}}\n")
@@ -166,6 +168,7 @@ def test_one_host_gets_another_number_of_ports_and_nothing_is_lost(hosts, playbo
     assert "8002" not in hosts[APP2].check_output("systemctl list-units --all 'tornado-noted@*' --plain")
 
 
+@pytest.mark.long
 def test_a_host_is_taken_out_and_comes_back_and_nothing_is_lost(hosts, playbook, tmp_path):
     more = tmp_path / "more.yml"
     more.write_text(f"tornado_app: {{hosts: {{{APP2}: {{tornado_app_state: absent}}}}}}\n")
@@ -207,7 +210,7 @@ def late(moment):
 
 @pytest.mark.parametrize(
     "moment",
-    [late("Pack the release"), late("Swap the ports"), "Switch to the release", "Keep the release"],
+    [late("Pack the release"), late("Swap the ports"), late("Switch to the release"), "Keep the release"],
 )
 def test_a_controller_that_dies_leaves_one_release_everywhere(hosts, scenario, source, eventually, moment):
     inventories = [
