@@ -329,7 +329,10 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    "fault",
+    [pytest.param(one, marks=[pytest.mark.long] * (one in ("hang", "cut off"))) for one in FAULTS],
+)
 def test_a_host_that_goes_costs_what_was_inside_it_and_nothing_is_done_twice(
     client, hosts, eventually, fault
 ):
