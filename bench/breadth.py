@@ -16,7 +16,7 @@ from pathlib import Path
 import lab
 import yaml
 
-# What systemd in a container takes of the kernel's table of these, which all containers of this machine share.
+# What systemd in a container takes of the kernel's table of these, which all containers here share.
 INSTANCES = int(Path("/proc/sys/fs/inotify/max_user_instances").read_text())
 HOSTS = [1] if lab.SMOKE else [1, 2, 5, 10] + [20] * (INSTANCES >= 512)
 RELEASED = [1] if lab.SMOKE else [2, 5, 10]
