@@ -33,9 +33,8 @@ PRESENCE_INTERVAL = 2  # seconds from one count to the next
 PRESENCE_TIMEOUT = 10  # seconds after which a silent process is no longer counted
 QUEUE_MAX = 100  # messages in flight to Redis
 SENTINEL_TIMEOUT = 0.5  # seconds that one Sentinel may take until another one is asked
-COPIED_TIMEOUT = (
-    400  # milliseconds that another host may take to have a message; less than say() leaves of its time
-)
+# Milliseconds that another host may take to have a message; less than RedisRoom.say() leaves of its time.
+COPIED_TIMEOUT = 400
 
 # One step for Redis, so that numbers have no gap and a key is used once. A message that reaches
 # it too late, because it was stopped, has been refused long ago.

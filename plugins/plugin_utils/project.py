@@ -21,9 +21,8 @@ from .tree import RESERVED
 PROJECT, PYLOCK = "pyproject.toml", re.compile(r"pylock(\.[^.]+)?\.toml")
 LOCKS = ("pylock.toml", "uv.lock", "poetry.lock")
 SETUP = "setup.py"  # of a project of before pyproject.toml
-SETUPTOOLS = re.compile(
-    rb"\b(setuptools|distutils)\b"
-)  # what has neither is a script that happens to be called so
+# What has neither is a script that happens to be called so.
+SETUPTOOLS = re.compile(rb"\b(setuptools|distutils)\b")
 # What such a project is in the words of today: only its build can say what it needs.
 BY_BUILD = {
     "project": {"dynamic": ["version", "dependencies", "optional-dependencies"]},
