@@ -31,7 +31,7 @@ DOWN_AFTER = 5000
 FAILOVER_TIMEOUT = 6000
 # What a client needs to find the master.
 CLIENT = "+ping +sentinel|masters +sentinel|master +sentinel|get-master-addr-by-name +sentinel|replicas"
-CLIENT += " +sentinel|slaves +sentinel|sentinels +subscribe +client|setname +client|setinfo"
+CLIENT += " +sentinel|slaves +sentinel|sentinels +subscribe +client|setname"
 OWN_COMMANDS = "+ping +acl|getuser +sentinel|master +sentinel|failover"
 PEER = "+ping +info +role +hello +publish +subscribe +client +sentinel"
 # Lines that Sentinel has learned.
