@@ -163,6 +163,33 @@ def test_what_failed_for_one_is_not_kept_for_others(client, page):
         assert (answers[0].body == answers[1].body) is kept, status
 
 
+# Answers that end above 10 MB, or do not say where: of the last two nginx has a length that is none.
+ENDLESS = [
+    f"{MARKED}&size=10000000",
+    f"{MARKED}&hold=endless",
+    "nonsense=HTTP/1.1 200 OK\nCache-Control: max-age=60\nContent_Length: 5\n\nit",
+    "nonsense=HTTP/1.1 200 OK\nCache-Control: max-age=60\nContent-Length: 5\nTransfer_Encoding: \n"
+    "Transfer-Encoding: chunked\n\n2\nit\n0\n\n",
+]
+
+
+@pytest.mark.parametrize("query", ENDLESS, ids=["large", "in pieces", "until it closes", "of two lengths"])
+def test_an_answer_that_may_have_no_end_does_not_fill_the_disk(client, host, page, query, eventually):
+    with client.connect("https", "localhost") as connection:
+        target = f"{page}?{query}".replace(" ", "%20").replace("\n", "%0d%0a")
+        connection.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        if "hold" in query:
+            assert eventually(lambda: client.ask("/?release=endless").status == 200)
+        assert connection.recv(4) == b"HTTP"
+        while connection.recv(65536):
+            pass
+    assert client.ask(f"{page}?{MARKED}&size=9999999").status == 200
+    found = host.check_output(
+        f"grep --recursive --text --only-matching 'KEY: .*{page}?.*' /var/lib/nginx/cache"
+    )
+    assert [line.rpartition("&")[2] for line in found.splitlines()] == ["size=9999999"]
+
+
 def test_addresses_do_not_share_an_answer(ask, page):
     answers = [ask(f"{page}?{MARKED}"), ask(f"{page}?{MARKED}&more"), ask(f"{page}x?{MARKED}")]
     assert len(set(answers)) == 3
