@@ -194,7 +194,7 @@ for words in (
     assert state() == before
 
 
-# Logs, and names of hosts. Not what systemd itself listens on (notify, userdb): a flood there holds it up for all.
+# Logs, and names of hosts. Not what systemd itself listens on: a flood there holds it up for all.
 PUBLIC = r"/run/systemd/(journal|resolve)/"
 
 
