@@ -256,6 +256,23 @@ for port in ports:
     assert attack(code, ports=ports) == ""
 
 
+def test_a_program_gets_no_client_of_a_service_that_is_stopped(attack, host):
+    if "+BPF_FRAMEWORK" not in host.check_output("systemctl --version"):
+        pytest.skip("Debian 12's systemd can't keep a program from a port")
+    code = """
+for port in ports:
+    with socket.socket() as one:
+        try:
+            one.bind(("127.0.0.1", port))
+        except OSError as problem:
+            print(port, errno.errorcode[problem.errno])
+        else:
+            print(port, "bound")
+"""
+    # nginx's, refused before anybody looks whether it is in use; and one more of the program's own.
+    assert attack(code, ports=[27080, 27443, 9123]) == "27080 EPERM\n27443 EPERM\n9123 bound\n"
+
+
 def test_no_folder_of_root_s_lies_below_one_of_the_program_s(hostile, host):
     pid = min(hostile.served_by())
     mounts = [line.split() for line in host.check_output(f"cat /proc/{pid}/mountinfo").splitlines()]

@@ -17,6 +17,7 @@ from ..module_utils.transaction import digest_of
 from ..plugin_utils.apply import apply
 from ..plugin_utils.cluster import ADDRESS, private
 from ..plugin_utils.command import split
+from ..plugin_utils.command_line import ROOT
 from ..plugin_utils.together import (
     CONFIRM_TIMEOUT,
     PREPARED,
@@ -27,7 +28,8 @@ from ..plugin_utils.together import (
     patience,
     word_of,
 )
-from ..plugin_utils.units import units
+from ..plugin_utils.units import ports_of_others, units
+from .inputs import Run
 
 CONFIRM_INTERVAL = 2  # seconds between two tries to reach a host that has to be told
 CANARY_INTERVAL = 5  # seconds between two looks at the first host that runs a release
@@ -51,7 +53,8 @@ class ActionModule(ActionBase):
         self.serial, self.canary = str(self.words.pop("serial", "100%")), int(self.words.pop("canary", 0))
         self.check = split(self.words.pop("canary_check", "")) or []
         if boolean(self.words.pop("units", False)):
-            self.words["units"] = units(self._templar, f"tornado-{self.words['name']}")
+            ports = ports_of_others(Run(ROOT / "roles/tornado_app", self._loader, task_vars))
+            self.words["units"] = units(self._templar, f"tornado-{self.words['name']}", ports)
         self.hosts = Together(self.words["name"], self.words["release"], task_vars)
         if self.phase == "whole" and len(self.hosts.hosts) > 1 and not self._task.check_mode:
             self.phase = "prepare"

@@ -2,8 +2,9 @@
 
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils.command_line import COLLECTION
-from ..plugin_utils.units import units
+from ..plugin_utils.command_line import COLLECTION, ROOT
+from ..plugin_utils.units import ports_of_others, units
+from .inputs import Run
 
 
 class ActionModule(ActionBase):
@@ -12,6 +13,7 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         """Ansible calls this, in a process of its own for each task."""
         result = super().run(tmp, task_vars)
-        words = {**self._task.args, **units(self._templar, f"tornado-{self._task.args['name']}")}
+        ports = ports_of_others(Run(ROOT / "roles/tornado_app", self._loader, task_vars))
+        words = {**self._task.args, **units(self._templar, f"tornado-{self._task.args['name']}", ports)}
         name = f"{COLLECTION}.tornado_app_units"
         return {**result, **self._execute_module(module_name=name, module_args=words, task_vars=task_vars)}

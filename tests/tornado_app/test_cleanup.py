@@ -5,6 +5,7 @@ from importlib import import_module
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
+from clustered import there
 from rendering import ROOT, role_variables
 
 PLUGINS = "ansible_collections.tornadoes.tornadoes.plugins"
@@ -69,7 +70,7 @@ def test_half_built_is_removed(tmp_path):
 
 def test_every_file_of_an_app_is_rendered():
     variables = {**role_variables("tornado_app"), "tornado_app_name": "chat"}
-    found = UNITS.units(Templar(DataLoader(), variables), "tornado-chat")
+    found = UNITS.units(Templar(DataLoader(), variables), "tornado-chat", [6379])
     assert set(found["files"]) >= {
         "/etc/systemd/system/tornado-chat@.service",
         "/etc/systemd/system/tornado-chat-worker@.service",
@@ -83,5 +84,17 @@ def test_every_file_of_an_app_is_rendered():
         assert "{{" not in text, path
         # An indented block leaves no spaces of its own.
         assert not any(line.strip() == "" and line for line in text.split("\n")), path
+    worker = found["files"]["/etc/systemd/system/tornado-chat-worker@.service"]
+    assert "\nSocketBindDeny=tcp:6379\n" in worker
+    assert "@ports" not in "".join(found["files"].values())
     assert "keeper.py" in found["keeper"]
     assert found["command"] == (ROOT / "plugins/module_utils/host.py").read_text()
+
+
+@pytest.mark.parametrize(
+    ("host", "ports"), [("app1", [6380, 8800]), ("app2", [8800]), ("web1", [8080, 8443])]
+)
+def test_a_program_is_kept_from_the_ports_that_nginx_and_redis_have_on_its_host(host, ports):
+    groups = {"tornado_app": ["app1", "app2"], "nginx_proxy": ["web1", "web2"], "redis_server": ["app1"]}
+    said = {"redis_server_port": 6380, "nginx_proxy_http_port": 8080, "nginx_proxy_https_port": "8443"}
+    assert UNITS.ports_of_others(there(host, groups=groups, **{host: said})) == ports
