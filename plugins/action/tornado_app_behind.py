@@ -3,7 +3,7 @@
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils.behind import along, behind, marked
+from ..plugin_utils.behind import along, behind, concerned, marked
 from ..plugin_utils.command_line import COLLECTION, ROOT
 from ..plugin_utils.together import Together
 from ..plugin_utils.unreachable import unreachable
@@ -29,7 +29,7 @@ def unasked(app, proxy, hosts):
 
 
 class ActionModule(ActionBase):
-    """See plugins/modules/tornado_app_behind.py for what it takes. In a loop, delegated to each proxy."""
+    """See plugins/modules/tornado_app_behind.py for what it takes. In a loop, delegated to proxies."""
 
     def run(self, tmp=None, task_vars=None):
         """Ansible calls this, in a process of its own for each task."""
@@ -40,6 +40,8 @@ class ActionModule(ActionBase):
         app, proxy = words["name"], self._task.delegate_to
         hosts = Together(app, "", task_vars)
         run = Run(ROOT / "roles/nginx_proxy", self._loader, task_vars)
+        if not proxy:
+            return {**result, **concerned(hosts, run)}
         if words["concluded"]:
             late, there = [], along(hosts, proxy, run)
         else:

@@ -29,14 +29,29 @@ def marked(hosts, proxy):
     return next((one for one in told if one.get("__tornado_app_proxy") == proxy), {})
 
 
+def may_note(hosts, proxy):
+    """Whether a proxy may have a note about a host of the app. site.yml has looked; another run does not know."""
+    looked = hosts.variables["hostvars"][proxy].get("__tornadoes_inputs") or {}
+    seen = looked.get("roles", {}).get("nginx_proxy", {}).get("folders")
+    return not seen or any(app == hosts.app for _host, app in parted(seen[DRAINED])[1])
+
+
+def concerned(hosts, run):
+    """Proxies that have to hear of a release: before it (late), and once it has come to hosts or to none (after)."""
+    proxies = hosts.variables["groups"].get("nginx_proxy", [])
+    late = [one for one in proxies if behind(hosts, one, run)]
+    unsure = [one for one in proxies if one in late or may_note(hosts, one)]
+    after = [
+        one for one in unsure if one in late or any(asked(hosts.app, host, one, run) for host in hosts.hosts)
+    ]
+    return {"late": late, "after": after}
+
+
 def along(hosts, proxy, run):
     """The hosts that the proxy is to ask as before, now that the release has come to them, or to none."""
     if not hosts.taken():
         return marked(hosts, proxy).get("added", [])
-    # site.yml has looked which notes are there.
-    looked = hosts.variables["hostvars"][proxy].get("__tornadoes_inputs") or {}
-    seen = looked.get("roles", {}).get("nginx_proxy", {}).get("folders")
-    if seen and not any(app == hosts.app for _host, app in parted(seen[DRAINED])[1]):
+    if not may_note(hosts, proxy):
         return []
     there = [one for one in hosts.hosts if one not in hosts.lost()]
     return [one for one in there if asked(hosts.app, one, proxy, run)]

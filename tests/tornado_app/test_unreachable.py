@@ -7,7 +7,12 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.tornadoes.tornadoes.plugins.action.inputs import Run
 from ansible_collections.tornadoes.tornadoes.plugins.action.tornado_app_behind import said, unasked
-from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils.behind import MARKED, along, behind
+from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils.behind import (
+    MARKED,
+    along,
+    behind,
+    concerned,
+)
 from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils.together import (
     PREPARED,
     SWITCHED,
@@ -150,6 +155,30 @@ def test_who_is_away_is_asked_last_by_the_proxies_that_send_it_visitors():
     # It was there when the run began: what has become of it, the transaction says.
     hosts, run = with_proxies(["one"], two={"__tornado_app_before": {"current": ""}})
     assert behind(hosts, "web", run) == ["three"]
+
+
+NOTED, UNNOTED = (
+    {"__tornadoes_inputs": {"roles": {"nginx_proxy": {"folders": {"/etc/nginx/drained": names}}}}}
+    for names in (["two@chat"], ["two"])
+)
+
+
+@pytest.mark.parametrize(
+    ("left", "web", "found"),
+    [
+        (["one"], UNNOTED, {"late": ["web"], "after": ["web"]}),
+        (HOSTS, UNNOTED, {"late": [], "after": []}),
+        (HOSTS, NOTED, {"late": [], "after": ["web"]}),
+        # A run that has not looked asks.
+        (HOSTS, {}, {"late": [], "after": ["web"]}),
+    ],
+)
+def test_only_proxies_that_have_to_hear_of_a_release_are_asked(left, web, found):
+    hosts, run = with_proxies(left)
+    hosts.variables["hostvars"]["web"] |= web
+    assert concerned(hosts, run) == found
+    hosts, run = with_proxies(left, sites=["wiki"])
+    assert concerned(hosts, run) == {"late": [], "after": []}
 
 
 def marked(host, **more):
