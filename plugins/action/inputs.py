@@ -6,15 +6,16 @@ module C(look) is asked in one call for all roles. It changes nothing.
 """
 
 import contextlib
+import functools
 import os
 import re
-from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 
 from ansible import context
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.action import ActionBase
 from ansible.template import Templar
 from ansible.utils.vars import load_extra_vars
@@ -29,6 +30,12 @@ from ..plugin_utils.values import listed
 
 DEBIANS = ("12", "13")
 UNPROVEN = "tornadoes_unproven_system"  # the variable by which a host may be another system
+
+
+@functools.cache
+def file_of(path):
+    """The variables in one of a role's files, read once: a run looks at each host from each other."""
+    return DataLoader().load_from_file(str(path), trusted_as_template=True) if path.exists() else {}
 
 
 class Run:
@@ -46,12 +53,12 @@ class Run:
         told = [(other.removeprefix("playbook_"), name) for other in entries for name in entries[other]]
         self.elsewhere = {name: other for other, name in told}
         self.role, self.loader, self.given = role_path.name, loader, variables
-        self.defaults = self.file_of(role_path, "defaults")
+        self.defaults = file_of(role_path / "defaults/main.yml")
         # As in a task of the role, wherever this one stands.
         self.variables = {
             **self.defaults,
             **variables,
-            **self.file_of(role_path, "vars"),
+            **file_of(role_path / "vars/main.yml"),
             "role_path": str(role_path),
             "ansible_search_path": [str(role_path), *variables.get("ansible_search_path", [])],
         }
@@ -63,11 +70,6 @@ class Run:
         self.names.add(str(self.quietly("ansible_host") or self.host))
         version = str(self.facts.get("distribution_major_version", ""))
         self.debian = int(version) if version.isdigit() else 0
-
-    def file_of(self, role_path, folder):
-        """The variables in one of the role's files."""
-        path = role_path / folder / "main.yml"
-        return self.loader.load_from_file(str(path), trusted_as_template=True) if path.exists() else {}
 
     def value(self, name, **more):
         """A variable's value, with more variables beside it, or Unreadable."""
@@ -97,7 +99,7 @@ class Run:
             variables = known.raw_get(host) if hasattr(known, "raw_get") else known[host]
         return Run(ROOT / "roles" / role, self.loader, variables)
 
-    @cached_property
+    @functools.cached_property
     def cluster(self):
         """What the inventory says of all hosts together."""
         return Cluster(self)
@@ -135,7 +137,7 @@ class Run:
             if problems:
                 self.refused[name] = problems
 
-    @cached_property
+    @functools.cached_property
     def inputs(self):
         """The role's inputs; None where an entry of the wrong type leaves nothing to look at.
 

@@ -4,6 +4,7 @@ What there is stands in a role's meta/argument_specs.yml. A value is shown only 
 """
 
 import difflib
+import functools
 import re
 
 from ansible._internal._datatag._tags import Origin, VaultedValue
@@ -89,6 +90,7 @@ def distance(one, other):
     return row[-1]
 
 
+@functools.cache
 def words(name):
     """The words of a name, whatever stands between them, singular."""
     return [re.sub("ies$", "y", word).removesuffix("s") for word in re.split("[-_]+", name.lower())]
