@@ -21,13 +21,24 @@ def said(done):
     return "\n".join(map(str, filter(None, parts)))
 
 
+def without_addresses(task_vars):
+    """Whether facts lack what several hosts reach each other by: those of an earlier play may."""
+    groups = task_vars.get("groups", {})
+    several = {*groups.get("tornado_app", []), *groups.get("nginx_proxy", [])}
+    return len(several) > 1 and "interfaces" not in task_vars.get("ansible_facts", {})
+
+
 class ActionModule(GatherFacts):
-    """The options of C(ansible.builtin.gather_facts). Gathers when Ansible would (DEFAULT_GATHERING)."""
+    """The options of C(ansible.builtin.gather_facts). Gathers when Ansible would (DEFAULT_GATHERING).
+
+    With a C(gather_subset) of the network, it does so as well where several hosts don't know their addresses.
+    """
 
     def run(self, tmp=None, task_vars=None):
         """Ansible calls this, in a process of its own for each task."""
         when = constants.config.get_config_value("DEFAULT_GATHERING")
-        if when == "explicit" or (when == "smart" and task_vars.get("ansible_facts")):
+        needed = "network" in self._task.args.get("gather_subset", ()) and without_addresses(task_vars)
+        if not needed and (when == "explicit" or (when == "smart" and task_vars.get("ansible_facts"))):
             return {"skipped": True, "changed": False}
         try:
             done = super().run(tmp, task_vars)
