@@ -1,6 +1,7 @@
 """The units that listen on some ports of a host."""
 
 import contextlib
+import functools
 import ipaddress
 import os
 import re
@@ -79,8 +80,9 @@ def unit_of(pid):
         return "another process"
 
 
+@functools.cache
 def socket_units():
-    """Port to the socket unit that listens there."""
+    """Port to the socket unit that listens there, as it was when first asked."""
     words = ["systemctl", "list-sockets", "--plain", "--no-legend"]
     try:
         said = subprocess.run(words, capture_output=True, text=True, check=False).stdout

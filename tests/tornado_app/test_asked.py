@@ -129,5 +129,7 @@ def test_a_port_that_a_program_has_chosen_is_known_until_it_is_closed():
 def test_a_unit_that_nothing_can_start_is_found_before_anything_is_installed(monkeypatch):
     """A run would install nginx, and fail at its start."""
     states = {"nginx.service": "masked", "redis-server.service": "not-found"}
-    monkeypatch.setattr(look, "said", lambda *words: states[words[-1]] + "\n")
+    monkeypatch.setattr(
+        look, "said", lambda *words: "\n\n".join(f"LoadState={states[one]}" for one in words[3:]) + "\n"
+    )
     assert look.answer({"starts": list(states)})["masked"] == ["nginx.service"]

@@ -81,10 +81,14 @@ def said(*words):
         return ""
 
 
-def installed(package):
-    """Whether dpkg says so of a package: needs neither python3-apt nor a package index."""
-    form = "--showformat=${db:Status-Status}\\n"
-    return "installed" in said("dpkg-query", "--show", form, "--", package).splitlines()
+def not_installed(packages):
+    """Those of some packages that dpkg has not: needs neither python3-apt nor a package index."""
+    form = "--showformat=${Package} ${Package}:${Architecture} ${db:Status-Status}\\n"
+    lines = [
+        line.split() for line in said("dpkg-query", "--show", form, "--", *packages).splitlines() if packages
+    ]
+    there = {name for line in lines if line[-1] == "installed" for name in line[:-1]}
+    return [one for one in packages if one not in there]
 
 
 def is_group(name):
@@ -95,15 +99,21 @@ def is_group(name):
         return False
 
 
-def active(unit):
-    """Whether a unit is active, and enabled for the next boot."""
-    found = said("systemctl", "show", "--property=ActiveState,UnitFileState", unit).split()
-    return set(found) == {"ActiveState=active", "UnitFileState=enabled"}
+def shown(units, *names):
+    """Unit to some of its properties, as systemctl's lines; one call, since each has to ask systemd anew."""
+    blocks = said("systemctl", "show", f"--property={','.join(names)}", *units).split("\n\n") if units else []
+    return {unit: set(block.split()) for unit, block in zip(units, blocks, strict=False)}
 
 
-def masked(unit):
-    """Whether somebody has seen to it that nothing starts a unit, which need not be there yet."""
-    return said("systemctl", "show", "--property=LoadState", "--value", unit).strip() == "masked"
+def active(units):
+    """Those of some units that are active, and enabled for the next boot."""
+    found = shown(units, "ActiveState", "UnitFileState")
+    return [one for one, lines in found.items() if lines == {"ActiveState=active", "UnitFileState=enabled"}]
+
+
+def masked(units):
+    """Those that somebody has seen to it that nothing starts, which need not be there yet."""
+    return [one for one, lines in shown(units, "LoadState").items() if lines == {"LoadState=masked"}]
 
 
 def calendar(text):
@@ -147,10 +157,10 @@ def answer(question):
         "holders": holders(question.get("ports", []), question.get("addresses", [])),
         "paths": {path: what(path) for path in question.get("paths", [])},
         "folders": {path: names(path) for path in question.get("folders", [])},
-        "missing": [package for package in question.get("packages", []) if not installed(package)],
+        "missing": not_installed(question.get("packages", [])),
         "no_groups": [name for name in question.get("groups", []) if not is_group(name)],
-        "active": [unit for unit in question.get("units", []) if active(unit)],
-        "masked": [unit for unit in question.get("starts", []) if masked(unit)],
+        "active": active(question.get("units", [])),
+        "masked": masked(question.get("starts", [])),
         "calendars": {text: why for text in question.get("calendars", []) if (why := calendar(text))},
         "interpreters": {path: examine(path) for path in question.get("interpreters", [])},
         "instances": {name: known_ports(f"tornado-{name}") for name in question.get("apps", [])},
