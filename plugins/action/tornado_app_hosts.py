@@ -30,6 +30,7 @@ class ActionModule(ActionBase):
                 "max_unreachable": {"type": "int", "default": 0},
                 "event": TEXT,
                 "release": TEXT,
+                "refusal": TEXT,
                 "running": {"type": "str"},
             }
         )
@@ -37,7 +38,8 @@ class ActionModule(ActionBase):
             return {**result, "troubles": list(self.troubles(words["running"], task_vars))}
         if not words["name"]:
             return {**result, "warnings": list(self.report(task_vars))}
-        for sentence in self.refusals(words, task_vars):
+        said = [words["refusal"], *self.refusals(words, task_vars)]
+        for sentence in filter(None, said):
             return {**result, "failed": True, "msg": sentence}
         return result
 
@@ -73,7 +75,6 @@ class ActionModule(ActionBase):
                 yield from filter(None, [same_source.behind(app, host, found)])
 
     def report(self, task_vars):
-        """The sentence, from one of the hosts."""
-        if task_vars["inventory_hostname"] == task_vars["ansible_play_hosts"][0]:
-            run = Run(ROOT / "roles/tornado_app", self._loader, task_vars)
-            yield from filter(None, [left_behind(run, task_vars["ansible_play_hosts_all"])])
+        """The sentence, if there is something to say."""
+        run = Run(ROOT / "roles/tornado_app", self._loader, task_vars)
+        return filter(None, [left_behind(run, task_vars["ansible_play_hosts_all"])])

@@ -52,7 +52,9 @@ def plain(value):
 
 
 def seal(secrets):
-    """Stand for the secrets in the id, which is public: too slow to be guessed from it."""
+    """Stand for the secrets in the id, which is public: too slow to be guessed from it. "" for none."""
+    if not secrets:
+        return ""
     text = json.dumps(secrets, sort_keys=True).encode()
     return hashlib.scrypt(text, salt=b"tornado_app release", n=2**14, r=8, p=1).hex()
 

@@ -17,6 +17,7 @@ options:
   max_unreachable: {type: int, default: 0, description: "How many of its hosts may be missing."}
   event: {type: str, default: "", description: "As for M(tornadoes.tornadoes.tornado_app_roll)."}
   release: {type: str, default: "", description: "To roll back, the id that was asked for, if any."}
+  refusal: {type: str, default: "", description: "Why this host has no release to take, if so."}
   running:
     type: str
     description: The name by which M(tornadoes.tornadoes.tornado_app_status), in a loop, is registered.
