@@ -84,10 +84,9 @@ def said(*words):
 def not_installed(packages):
     """Those of some packages that dpkg has not: needs neither python3-apt nor a package index."""
     form = "--showformat=${Package} ${Package}:${Architecture} ${db:Status-Status}\\n"
-    lines = [
-        line.split() for line in said("dpkg-query", "--show", form, "--", *packages).splitlines() if packages
-    ]
-    there = {name for line in lines if line[-1] == "installed" for name in line[:-1]}
+    text = said("dpkg-query", "--show", form, "--", *packages) if packages else ""
+    lines = [line.split() for line in text.splitlines()]
+    there = {name for line in lines if line[-1:] == ["installed"] for name in line[:-1]}
     return [one for one in packages if one not in there]
 
 
