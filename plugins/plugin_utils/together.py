@@ -10,6 +10,7 @@ from urllib.parse import quote
 from ansible import constants, context
 from ansible.errors import AnsibleError
 
+from ..module_utils.text import printable
 from ..module_utils.transaction import verdict
 from .unreachable import unreachable
 from .values import address, port
@@ -18,6 +19,7 @@ PREPARED, SWITCHED = "__tornado_app_rolled", "__tornado_app_switched"  # what th
 CONFIRM_TIMEOUT = 45  # seconds from a host's switch to the word, where all hosts are asked at once
 SETTLED_TIMEOUT = 600  # seconds that hosts ask, and tell, each other
 MOST_ADDRESSES = 2  # of a host: one of IPv4, one of IPv6
+MOST_SAID = 4000  # characters of a host's reason, which goes into the history of the others
 
 
 def apps_of(variables):
@@ -72,6 +74,12 @@ def heard_at(found):
     said = found.get("addresses")
     pairs = [one for one in said if isinstance(one, list) and len(one) == 2] if isinstance(said, list) else []
     return [[where, number] for where, number in pairs if address(where) and port(number)][:MOST_ADDRESSES]
+
+
+def reason_of(found, otherwise):
+    """Why a host does not go along, as it says: so much of it, and nothing that a terminal obeys."""
+    said = found.get("reason") or found.get("refusal") or found.get("msg") or otherwise
+    return "\n".join(map(printable, str(said)[:MOST_SAID].splitlines()))
 
 
 class Turns:
@@ -157,7 +165,7 @@ class Together:
             if before and not before.get("failed") and not before.get("prepared"):
                 continue  # it runs the release already
             if one.get("failed") or one.get("refusal"):
-                found[host] = one.get("reason") or one.get("refusal") or one.get("msg", "it failed")
+                found[host] = reason_of(one, "it failed")
             elif host in self.lost() or not one:
                 found[host] = "it failed before, or can't be reached"
         return found
@@ -191,7 +199,7 @@ class Together:
         for host in self.hosts:
             one = self.found(host, name)
             if host != self.host and one.get("bad"):
-                return f"{one['reason']} (on {host})"
+                return f"{reason_of(one, 'it failed')} (on {host})"
         return ""
 
     def sentence(self, name, where):

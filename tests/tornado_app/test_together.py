@@ -88,6 +88,15 @@ def test_who_refuses_is_named_with_its_reason():
     assert found.to_blame(PREPARED) == "port 8000 is not well (on two)"
 
 
+@pytest.mark.parametrize("said", ["\x1b]0;mine\x07" + "x" * 10**6, {"a": ["x" * 10**6]}, None])
+def test_what_a_host_gives_as_its_reason_fills_no_history_of_the_others(said):
+    two = {PREPARED: {"app": "chat", "failed": True, "bad": True, "reason": said}}
+    found = together(one={PREPARED: WELL}, two=two)
+    for sentence in (found.to_blame(PREPARED), found.sentence(PREPARED, "nor was any touched")):
+        assert len(sentence) < 5000
+        assert sentence.isprintable()
+
+
 SAID = [
     # With these, one host would end the others' participants in the middle, again and again,
     [1, 2],
