@@ -9,9 +9,9 @@ from .text import printable
 NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '(\w+)'")
 # What environments had of themselves until Python 3.12, to the requirement that brings it.
 FORMER = {"pkg_resources": "setuptools<82", "distutils": "setuptools", "setuptools": "setuptools"}
-INSTALLED = ("requirements.txt", "pyproject.toml", "setup.py", "pylock.toml")
+INSTALLED = ("requirements.txt", "pyproject.toml", "setup.py", "pylock.toml", "Pipfile", "Pipfile.lock")
 FOR_PIP = ("*requirements*.txt", "requirements*/*.txt", "*/requirements.txt")
-FOR_OTHERS = ("Pipfile", "environment.y*ml", "conda*.y*ml", "requirements*.in")
+FOR_OTHERS = ("environment.y*ml", "conda*.y*ml", "requirements*.in")
 SHOWN = 3  # files in a sentence
 
 

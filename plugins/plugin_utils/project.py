@@ -1,9 +1,10 @@
-"""A project that says in pyproject.toml what it needs, as steps for pip.
+"""A project that says in a file of its own what it needs, as steps for pip.
 
 What is locked is installed with its digests and nothing besides, then the project itself. Nothing of it
 runs here: the files are read as data.
 """
 
+import json
 import os
 import re
 import tomllib
@@ -15,7 +16,7 @@ from packaging.version import InvalidVersion, Version
 
 from ..module_utils.links import resolve
 from ..module_utils.refusal import Refusal
-from . import git, locks
+from . import git, locks, pipfile
 from .tree import RESERVED
 
 PROJECT, PYLOCK = "pyproject.toml", re.compile(r"pylock(\.[^.]+)?\.toml")
@@ -61,7 +62,7 @@ class Plan:
 def is_project(name):
     """Whether a path is one of a project's files, rather than of requirements."""
     name = os.path.basename(name)
-    return name in (PROJECT, SETUP, *LOCKS) or bool(PYLOCK.fullmatch(name))
+    return name in (PROJECT, SETUP, *LOCKS, *pipfile.FILES) or bool(PYLOCK.fullmatch(name))
 
 
 def find(folder):
@@ -71,6 +72,10 @@ def find(folder):
     # Beside a setup.py the other file is often for tools alone.
     if "project" in data or "poetry" in data.get("tool", {}):
         return PROJECT
+    if LOCKS[0] not in there:
+        for one in pipfile.FILES:
+            if os.path.isfile(os.path.join(folder, one)):
+                return one
     if SETUP in there and LOCKS[0] not in there:
         with open(os.path.join(folder, SETUP), "rb") as file:
             if SETUPTOOLS.search(file.read(MOST)):
@@ -79,7 +84,7 @@ def find(folder):
 
 
 def read(folder, name):
-    """A TOML file of the source; None where there is none. Refusal: it is none that can be read."""
+    """The tables of a file of the source; None where there is none. Refusal: it is none that can be read."""
     try:
         path = os.path.join(folder, resolve(folder, name))
         if not os.path.isfile(path):
@@ -88,8 +93,9 @@ def read(folder, name):
             text = file.read(MOST + 1)
         if len(text) > MOST:
             raise ValueError(f"more than {MOST >> 20} MiB")
-        return tomllib.loads(text.decode())
-    except (Refusal, OSError, ValueError, RecursionError) as problem:
+        parse = json.loads if name.endswith(pipfile.LOCKED) else tomllib.loads
+        return {**parse(text.decode())}
+    except (Refusal, OSError, ValueError, TypeError, RecursionError) as problem:
         raise Refusal(
             f"tornado_app_requirements: {name} can't be read ({problem}). Mend it, or name a requirements file."
         ) from problem
@@ -98,6 +104,8 @@ def read(folder, name):
 def plan(folder, name, extras, offline):
     """What pip is to install by a project's file; None where it names nothing. offline: from wheels, whose digests are their own."""
     base, file = os.path.split(name)
+    if file in pipfile.FILES:
+        return plan_of_pipfile(folder, name, extras, offline)
     lock = file if file not in (PROJECT, SETUP) else ""
     if file == PROJECT:
         lock = next((one for one in LOCKS if os.path.isfile(os.path.join(folder, base, one))), "")
@@ -116,6 +124,22 @@ def plan(folder, name, extras, offline):
             f"tornado_app_requirements: {name} is no project that pip could install ({type(problem).__name__}: {problem})."
             " Mend it, or name a requirements file."
         ) from problem
+
+
+def plan_of_pipfile(folder, name, extras, offline):
+    """The same by a Pipfile, held to its lock where there is one."""
+    base = os.path.dirname(name)
+    listed, locked = (read(folder, os.path.join(base, one)) for one in (pipfile.LISTED, pipfile.LOCKED))
+    alone = locked is not None
+    try:
+        found = pipfile.packages(listed or {}, locked, extras)
+        indexed, direct = pipfile.lines(found, base, hashed=alone and not offline)
+    except NO_PROJECT as problem:
+        raise Refusal(
+            f"tornado_app_requirements: {name} is none that pipenv could install ({type(problem).__name__}: {problem})."
+            " Mend it, or name a requirements file."
+        ) from problem
+    return Plan(indexed, direct, alone=alone, complete=alone) if found else None
 
 
 class Project:

@@ -47,17 +47,19 @@ def test_a_module_of_the_source_is_found_where_the_program_does_not_look(said, p
     ("files", "sentence"),
     [
         ([], ""),
-        (["requirements.txt", "Pipfile"], ""),
+        (["Pipfile", "environment.yml"], ""),
         (["pyproject.toml", "requirements/dev.txt"], ""),
         (
-            ["requirements/base.txt", "requirements/prod.txt", "Pipfile"],
+            ["requirements/base.txt", "requirements/prod.txt", "environment.yml"],
             " The source has requirements/base.txt, requirements/prod.txt: name what is to be installed in"
             " tornado_app_requirements.",
         ),
         (["my-requirements.txt"], " The source has my-requirements.txt: name"),
         (["server/requirements.txt"], " The source has server/requirements.txt: name"),
-        (["Pipfile"], " What Pipfile says is not installed: write it into a requirements.txt."),
-        (["environment.yml"], " What environment.yml says is not installed: "),
+        (
+            ["environment.yml"],
+            " What environment.yml says is not installed: write it into a requirements.txt.",
+        ),
         (["requirements.in"], " What requirements.in says is not installed: "),
     ],
 )
@@ -81,7 +83,7 @@ def test_what_was_python_s_own_is_named_as_it_is_to_be_had(said):
 
 
 def test_nothing_is_said_of_a_module_that_the_program_looks_for_and_can_do_without(said):
-    assert said("Pipfile", line="INFO: no redis") == ""
+    assert said("environment.yml", line="INFO: no redis") == ""
 
 
 def test_a_refusal_looks_into_the_release_that_was_refused(monkeypatch):
