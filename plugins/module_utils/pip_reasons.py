@@ -1,6 +1,7 @@
 """Why pip failed, of all that it and the builds below it said. Standard library only."""
 
 import re
+import sys
 
 ERROR = re.compile(r"(?i)(?:^|[\s:])(?:fatal )?error: (.+)")
 # What pip says when something else has failed before, and said why.
@@ -18,7 +19,8 @@ SOURCE = re.compile(r"^(?:file://)?/srv/[^/]+/venvs/\w+/source/?")  # where pip 
 PACKAGES = {
     r"pg_config": "libpq-dev",
     r"mysql_config|mysqlclient": "default-libmysqlclient-dev and pkg-config",
-    r"'(\w+-linux-gnu-)?(gcc|cc|g\+\+|c\+\+)'|No CMAKE_C\w*_COMPILER|Unknown compiler": "build-essential",
+    r"'(\w+-linux-gnu-)?(gcc|cc|g\+\+|c\+\+)'|No CMAKE_C\w*_COMPILER|Unknown compiler"
+    r"|No working compiler": "build-essential",
     r"Python\.h": "python3-dev",
     r"ffi\.h": "libffi-dev",
     r"openssl/\w+\.h": "libssl-dev",
@@ -33,6 +35,8 @@ PACKAGES = {
     r"command 'git'|find command 'git'": "git",
     r"can't find Rust compiler|cargo.*not (found|installed)": "cargo",
 }
+# Of a time when Python did not have it itself, beside what is called as it is there.
+BACKPORTS = {"enum34", "functools32", "futures", "subprocess32", "unittest2"}
 # What another tool has written into a requirements file, to what is to be done with it.
 CONDA = "That line is conda's own: write such lists with pip list --format=freeze."
 WRITTEN_BY_OTHERS = {
@@ -86,18 +90,25 @@ def remedy(lines):
     for words, cure in WRITTEN_BY_OTHERS.items():
         if re.search(words, text):
             return f" {cure}"
+    name = culprit(lines)
+    if re.split(r"[^\w.-]", name)[0].lower() in BACKPORTS | sys.stdlib_module_names:
+        return " Take it out of the requirements: Python has that itself."
     missing = [package for words, package in PACKAGES.items() if re.search(words, text)]
     if missing:
         return f" List {', '.join(missing)} in tornado_app_packages."
-    old = "==" in culprit(lines)
+    if name == "the source":
+        return " List in a requirements.txt what it needs, if it can do without its build: that goes before."
+    old = "==" in name
     return " It may be too old for this Python: take a newer one, or see tornado_app_python." if old else ""
 
 
 def no_tornado(requirements, python, lines):
     """The sentence for an environment without a Tornado that works. lines: the last one says why not."""
     why_not = lines[-1] if lines else "no reason given"
-    which = "one that it can" if "No module named 'tornado'" not in why_not else "it"
+    none = "No module named 'tornado'" in why_not
+    which = "it" if none else "one that it can"
+    other = " What has left Tornado can't be deployed here." if none else ""
     return (
         f"tornado_app_requirements: {requirements} installs no Tornado that {python} can import ({why_not})."
-        f" List {which}, as tornado>=6.4: docs/tornado.md says which runs on which Python."
+        f" List {which}, as tornado>=6.4: docs/tornado.md says which runs on which Python.{other}"
     )

@@ -116,7 +116,22 @@ def test_an_index_that_has_not_answered_is_told_from_a_version_that_there_is_not
         (
             SETUP,
             ": the source can't be built: ModuleNotFoundError: No module named 'pkg_resources'.",
-            "",
+            " List in a requirements.txt what it needs, if it can do without its build: that goes before.",
+        ),
+        (
+            TORNADO.replace("tornado==5.1.1", "enum34==1.1.10"),
+            ": enum34==1.1.10 can't be built: ImportError: Tornado requires an up-to-date SSL module.",
+            " Take it out of the requirements: Python has that itself.",
+        ),
+        (
+            VISDOM.replace("for visdom (", "for enum ("),
+            ": enum can't be built: ModuleNotFoundError: No module named 'pkg_resources'.",
+            " Take it out of the requirements: Python has that itself.",
+        ),
+        (
+            TORNADO.replace("Tornado requires an up-to-date SSL module.", "No working compiler found"),
+            ": tornado==5.1.1 can't be built: ImportError: No working compiler found.",
+            " List build-essential in tornado_app_packages.",
         ),
         (
             UVLOOP,
