@@ -7,8 +7,25 @@ import re
 from .text import printable
 
 NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '(\w+)'")
-# What environments had of themselves until Python 3.12, to the requirement that brings it.
+# What environments or Python 3.12 had of themselves, to the requirement that brings it.
 FORMER = {"pkg_resources": "setuptools<82", "distutils": "setuptools", "setuptools": "setuptools"}
+REDISTRIBUTED = (
+    *("aifc", "asynchat", "asyncore", "cgi", "cgitb", "chunk", "crypt", "imghdr", "mailcap", "nntplib"),
+    *("pipes", "smtpd", "sndhdr", "sunau", "telnetlib", "uu", "xdrlib"),
+)
+FORMER |= {"imp": "zombie-imp", **{name: f"standard-{name}" for name in REDISTRIBUTED}}
+# What Python 3 says of code that only Python 2 understands.
+PYTHON_2_MODULES = (
+    r"__builtin__|BaseHTTPServer|ConfigParser|Cookie|cookielib|copy_reg|cPickle|c?StringIO|HTMLParser"
+    r"|htmlentitydefs|httplib|md5|Queue|SimpleHTTPServer|sha|SocketServer|thread|Tkinter|url(?:lib2|parse)|xmlrpclib"
+)
+PYTHON_2 = re.compile(
+    rf"ModuleNotFoundError: No module named '(?:{PYTHON_2_MODULES})'"
+    r"|SyntaxError: (?:Missing parentheses in call to 'print'|multiple exception types must be parenthesized)"
+    r"|NameError: name '(?:basestring|execfile|raw_input|unichr|unicode|xrange)' is not defined"
+    r"|ImportError: cannot import name '\w+' from 'urllib'|ImportError: cannot import name 'izip"
+    r"|AttributeError: 'dict' object has no attribute '(?:has_key|iter\w+)'"
+)
 INSTALLED = ("requirements.txt", "pyproject.toml", "setup.py", "pylock.toml", "Pipfile", "Pipfile.lock")
 FOR_PIP = ("*requirements*.txt", "requirements*/*.txt", "*/requirements.txt")
 FOR_OTHERS = ("environment.y*ml", "conda*.y*ml", "requirements*.in")
@@ -47,19 +64,20 @@ def unread(release, left_out):
 
 
 def remedy(line, release, left_out=()):
-    """A sentence for a line that misses a module; "" where nothing is known.
+    """A sentence for a line that misses a module, or is about another Python; "" where nothing is known.
 
     release: its folder. left_out: paths, as seen from the source, that are no part of it.
     """
-    if not (match := NO_MODULE.search(line)):
-        return ""
-    module = match[1]
-    if folder := holder(release, module):
+    match = NO_MODULE.search(line)
+    module = match[1] if match else ""
+    if module and (folder := holder(release, module)):
         path = printable(os.path.normpath(f"{folder}/{module}"))
         return (
             f" The source has {path}, where Python does not look: if that is meant, set"
             f" PYTHONPATH: {printable(folder)} in tornado_app_environment."
         )
+    if PYTHON_2.search(line):
+        return " That is Python 2: docs/carry-forward.md says how such a program goes on."
     if module in FORMER:
         return f" {module} is no part of Python any more: list {FORMER[module]} in the requirements."
-    return unread(release, left_out)
+    return unread(release, left_out) if module else ""

@@ -82,6 +82,32 @@ def test_what_was_python_s_own_is_named_as_it_is_to_be_had(said):
     assert " list setuptools in" in said(line="ModuleNotFoundError: No module named 'distutils'")
 
 
+@pytest.mark.parametrize("name", ["imp", "cgi", "telnetlib", "asyncore"])
+def test_what_python_has_dropped_is_named_as_it_is_to_be_had(said, name):
+    """As on the way from Debian 12 to 13, or with a program of some years ago."""
+    found = said("requirements.txt", line=f"ModuleNotFoundError: No module named '{name}'")
+    assert found.startswith(f" {name} is no part of Python any more: list ")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ModuleNotFoundError: No module named 'urllib2'",
+        "ModuleNotFoundError: No module named 'cStringIO'",
+        "ImportError: cannot import name 'unquote' from 'urllib' (/usr/lib/python3.13/urllib/__init__.py)",
+        "SyntaxError: Missing parentheses in call to 'print'. Did you mean print(...)?",
+        "SyntaxError: multiple exception types must be parenthesized",
+        "NameError: name 'unicode' is not defined",
+        "AttributeError: 'dict' object has no attribute 'iteritems'",
+    ],
+)
+def test_a_program_for_python_2_is_told_from_one_that_misses_something(said, line):
+    sentence = " That is Python 2: docs/carry-forward.md says how such a program goes on."
+    assert said("requirements.txt", line=line) == sentence
+    # A module of the program's own may be called so.
+    assert "Python 2" not in said("lib/urllib2.py", line="ModuleNotFoundError: No module named 'urllib2'")
+
+
 def test_nothing_is_said_of_a_module_that_the_program_looks_for_and_can_do_without(said):
     assert said("environment.yml", line="INFO: no redis") == ""
 
