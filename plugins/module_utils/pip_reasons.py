@@ -1,5 +1,6 @@
 """Why pip failed, of all that it and the builds below it said. Standard library only."""
 
+import glob
 import re
 import sys
 
@@ -35,6 +36,8 @@ PACKAGES = {
     r"command 'git'|find command 'git'": "git",
     r"can't find Rust compiler|cargo.*not (found|installed)": "cargo",
 }
+# What such a build needs besides, to where it is.
+COMPILING = {"build-essential": "/usr/bin/cc", "python3-dev": "/usr/include/python3*/Python.h"}
 # Of a time when Python did not have it itself, beside what is called as it is there.
 BACKPORTS = {"enum34", "functools32", "futures", "subprocess32", "unittest2"}
 # What another tool has written into a requirements file, to what is to be done with it.
@@ -94,6 +97,8 @@ def remedy(lines):
     if re.split(r"[^\w.-]", name)[0].lower() in BACKPORTS | sys.stdlib_module_names:
         return " Take it out of the requirements: Python has that itself."
     missing = [package for words, package in PACKAGES.items() if re.search(words, text)]
+    if any("-dev" in one for one in missing):
+        missing += [one for one, path in COMPILING.items() if one not in missing and not glob.glob(path)]
     if missing:
         return f" List {', '.join(missing)} in tornado_app_packages."
     if name == "the source":

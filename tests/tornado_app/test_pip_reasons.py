@@ -1,6 +1,7 @@
 """What a user is told whose requirements can't be installed: the reason, and the missing package."""
 
 import pytest
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils import pip_reasons
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils.pip_reasons import no_tornado, remedy, why
 
 PSYCOPG2 = """
@@ -63,6 +64,20 @@ UNKNOWN = """
 ERROR: Could not find a version that satisfies the requirement tornadoo (from versions: none)
 ERROR: No matching distribution found for tornadoo
 """
+
+
+@pytest.fixture(autouse=True)
+def compiler(monkeypatch):
+    """A host that compiles."""
+    monkeypatch.setattr(pip_reasons, "COMPILING", {"build-essential": "/", "python3-dev": "/"})
+
+
+def test_what_a_first_package_is_no_use_without_is_named_with_it(monkeypatch):
+    """Otherwise one would hear of the compiler a deploy later, and of the headers after another one."""
+    monkeypatch.setattr(pip_reasons, "COMPILING", {"build-essential": "/no/cc", "python3-dev": "/no/*.h"})
+    found = remedy(PSYCOPG2.splitlines())
+    assert found == " List libpq-dev, build-essential, python3-dev in tornado_app_packages."
+    assert remedy(["find command 'git'"]) == " List git in tornado_app_packages."
 
 
 BROKEN = """
