@@ -64,6 +64,12 @@ def run(folder, files, *words, playbook="site.yml"):
             "tornado-app: no playbook knows this group of the inventory. Is it tornado_app?",
         ),
         (
+            {"hosts.yml": "tornado_app: {hosts: {web 1: }}"},
+            [],
+            "'web 1': no play can have this host of the inventory, as Ansible reads several in it. Call it by"
+            " letters,",
+        ),
+        (
             {"hosts.yml": "tornado_app: {hosts: {a: }}\nredis_servers: {hosts: {a: }}"},
             [],
             "redis_servers: no playbook knows this group of the inventory. Is it redis_server?",

@@ -4,6 +4,7 @@ from importlib import import_module
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
+from ansible.parsing.vault import EncryptedString
 from ansible_collections.tornadoes.tornadoes.plugins.action.inputs import Run, unusable
 from refused import REFUSED, sites
 from rendering import ROOT, role_variables, trusted
@@ -52,6 +53,17 @@ def test_what_is_refused_is_refused_in_its_sentence_alone(case):
     assert sentence in found[0]
     assert len({one.split(" ")[0] for one in found}) == 1
     assert len(found) <= 2
+
+
+def test_a_value_in_a_vault_that_nobody_opens_names_the_options_for_its_password():
+    """Of a whole file Ansible says so itself; of one value it speaks of undecryptable variables."""
+    locked = EncryptedString(ciphertext="$ANSIBLE_VAULT;1.1;AES256\n6162")
+    variables = {**role_variables("tornado_app"), "tornado_app_name": locked, "inventory_hostname": "www1"}
+    run = Run(ROOT / "roles/tornado_app", DataLoader(), variables)
+    run.types()
+    [sentence] = run.refused["tornado_app_name"]
+    assert sentence.startswith("tornado_app_name: can't be read, ")
+    assert sentence.endswith(". Give its password with --ask-vault-pass or --vault-password-file.")
 
 
 def test_a_version_of_a_folder_in_a_repository_names_that(tmp_path):

@@ -24,7 +24,7 @@ from ..plugin_utils.apply import look
 from ..plugin_utils.cluster import OPTIONS, Cluster
 from ..plugin_utils.command_line import COLLECTION, ROOT, own_playbooks
 from ..plugin_utils.controller import folders, located, looked, options, text_of
-from ..plugin_utils.names import Names, Unreadable, check, near, reason, strays, wanted
+from ..plugin_utils.names import Names, Unreadable, check, near, reason, strays, unreadable, wanted
 from ..plugin_utils.unreachable import refusals as about_unreachable
 from ..plugin_utils.values import listed
 
@@ -133,7 +133,7 @@ class Run:
             try:
                 problems = list(check(name, self.value(name), option))
             except (Unreadable, AnsibleError) as problem:
-                problems = [f"{name}: can't be read, {reason(problem)}. Correct what it is made of."]
+                problems = [unreadable(name, problem)]
             if problems:
                 self.refused[name] = problems
 
@@ -267,7 +267,7 @@ def of_the_host(run):
             try:
                 yield from check(name, run.value(name), OPTIONS[name])
             except Unreadable as problem:
-                yield f"{name}: can't be read, {problem}. Correct what it is made of."
+                yield unreadable(name, problem)
 
 
 def unusable(connection):

@@ -13,7 +13,7 @@ from ansible import context
 from ansible._internal._datatag._tags import Origin
 from ansible._internal._templating._engine import TemplateContext
 from ansible.errors import AnsibleError, AnsibleFilterError
-from ansible.inventory.manager import InventoryManager
+from ansible.inventory.manager import InventoryManager, split_host_pattern
 from ansible.parsing.vault import AnsibleVaultError
 from ansible.vars.manager import VariableManager
 
@@ -21,6 +21,7 @@ from ..action.inputs import Run
 from ..plugin_utils.cluster import Cluster
 from ..plugin_utils.command_line import ROOT, own_playbooks
 from ..plugin_utils.controller import options
+from ..plugin_utils.names import VAULT
 from ..plugin_utils.reboot import felt
 
 GROUPS = ("tornado_app", "nginx_proxy", "redis_server", "keepalived")
@@ -74,6 +75,17 @@ def refused_group(groups):
     return None
 
 
+def refused_name(groups):
+    """Why a host can't be in any play: Ansible passes over it, and ends well."""
+    for name in groups.get("all", []):
+        if split_host_pattern([name]) != [name]:
+            return (
+                f"{name!r}: no play can have this host of the inventory, as Ansible reads several in it."
+                " Call it by letters, digits, dots and dashes, with its address in ansible_host."
+            )
+    return None
+
+
 def refused_file(groups):
     """Why nothing reads a file of variables that lies where Ansible looks for them."""
     folders = {ROOT, ROOT / "playbooks"}
@@ -114,7 +126,7 @@ def unreadable(problem):
     while cause:
         written = getattr(cause, "obj", None)
         if isinstance(cause, AnsibleVaultError):
-            hint = " Give its password with --ask-vault-pass or --vault-password-file."
+            hint = f" Give its password {VAULT}."
         if place := written if isinstance(written, Origin) else Origin.get_tag(written):
             return f"{place}: {said}{hint}"
         cause = cause.__cause__ or cause.__context__
@@ -239,7 +251,7 @@ def roles(groups, host):
 
 def hosts(groups, *names, near=False):
     """The hosts of some groups, each once. near: and those that have to have the same; tls: certificates."""
-    for look in (refused_group, refused_file, refused_nothing, refused_words, refused_variable):
+    for look in (refused_group, refused_name, refused_file, refused_nothing, refused_words, refused_variable):
         if problem := look(groups):
             raise AnsibleFilterError(problem)
     several = [members(groups, name, near == "tls") if near else groups.get(name, []) for name in names]

@@ -12,6 +12,7 @@ from ansible.parsing.splitter import parse_kv
 
 LONGEST = 60  # characters of a value that a sentence shows
 MOST_PARTS = 10  # of a list, in an example
+VAULT = "with --ask-vault-pass or --vault-password-file"
 SWITCHES = {"yes", "no", "on", "off", "true", "false"}  # what YAML makes true and false of
 WANTED = {
     "str": "text",
@@ -242,6 +243,13 @@ def reason(problem):
     while problem.__cause__ is not None:
         problem = problem.__cause__
     return str(problem).splitlines()[0].rstrip(".")
+
+
+def unreadable(name, problem):
+    """The sentence for a variable whose value can't be had."""
+    said = reason(problem)
+    cure = f"Give its password {VAULT}" if "decrypt" in said.lower() else "Correct what it is made of"
+    return f"{name}: can't be read, {said}. {cure}."
 
 
 class Names:
