@@ -56,6 +56,10 @@ REFUSED = {
         {"tornado_app_main": "bokeh serve page --port 9"},
         "tornado_app_main: --port is given by the role. List the ports in tornado_app_ports. Write {port}",
     ),
+    "a folder to start in from elsewhere": (
+        {"tornado_app_folder": "../app"},
+        "tornado_app_folder: '../app' is invalid. Give the folder inside the source that the",
+    ),
     "a module without a name": (
         {"tornado_app_main": "-m"},
         "tornado_app_main: '-m' can't be started.",

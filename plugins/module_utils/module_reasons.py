@@ -1,4 +1,4 @@
-"""What to do about a module that a program misses, by what its release holds. Standard library only."""
+"""What to do about what a program misses, module or file, by what a release holds. Standard library only."""
 
 import glob
 import os
@@ -7,6 +7,7 @@ import re
 from .text import printable
 
 NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '(\w+)'")
+NO_FILE = re.compile(r"No such file or directory: '([^']+)'")
 # What environments or Python 3.12 had of themselves, to the requirement that brings it.
 FORMER = {"pkg_resources": "setuptools<82", "distutils": "setuptools", "setuptools": "setuptools"}
 REDISTRIBUTED = (
@@ -46,6 +47,21 @@ def holder(release, module):
     return ""
 
 
+def beside(line, release):
+    """A sentence for a file that a program has looked for in the source, and that lies in a folder there."""
+    match = NO_FILE.search(line)
+    path = os.path.normpath(match[1].removeprefix(f"{release}/")) if match else "/"
+    if path.startswith(("/", "..")):
+        return ""
+    for folder in found(release, "*/", "*/*/"):
+        if os.path.exists(os.path.join(release, folder, path)):
+            name = printable(folder.rstrip("/"))
+            return (
+                f" The source has {name}/{printable(path)}: tornado_app_folder: {name} lets it start there."
+            )
+    return ""
+
+
 def unread(release, left_out):
     """A sentence on what a source says that it needs where nobody has looked; "" where it says nothing."""
     if over := [one for one in left_out if one.startswith("../")]:
@@ -64,7 +80,7 @@ def unread(release, left_out):
 
 
 def remedy(line, release, left_out=()):
-    """A sentence for a line that misses a module, or is about another Python; "" where nothing is known.
+    """A sentence for a line that misses something, or is about another Python; "" where nothing is known.
 
     release: its folder. left_out: paths, as seen from the source, that are no part of it.
     """
@@ -76,6 +92,8 @@ def remedy(line, release, left_out=()):
             f" The source has {path}, where Python does not look: if that is meant, set"
             f" PYTHONPATH: {printable(folder)} in tornado_app_environment."
         )
+    if sentence := beside(line, release):
+        return sentence
     if PYTHON_2.search(line):
         return " That is Python 2: docs/carry-forward.md says how such a program goes on."
     if module in FORMER:

@@ -19,6 +19,14 @@ OVERLAP = (
     " If it opens that port besides its own, let it take any free one, or end the process before first:"
     " tornado_app_overlap: false."
 )
+# As argparse, click, fire, getopt, tornado.options or int() say it.
+NO_PORT = re.compile(
+    r"(?i)(?:recogni[sz]ed|no such|unknown|invalid|consume).*(?:--port\b|'port')|option --port not recogn"
+)
+TELL = (
+    " It takes no --port: write {port} where it takes its port, in tornado_app_main, tornado_app_arguments or"
+    " tornado_app_environment, or name its own in tornado_app_listens_on."
+)
 NO_MODULE = re.compile(r"No module named '([\w.]+)'")
 NO_FILE = re.compile(r"No such file or directory: '([^']+)'")
 LOOKED_UP = re.compile(r"(?:KeyError: |No section: |No option |environ\[|getenv\()['\"]([\w.-]+)['\"]")
@@ -95,6 +103,8 @@ def remedy(name, lines, left_out=(), settings=None, release=""):
             return denied(found[1], f"/srv/{name}", own)
         if DATABASE.search(line):
             return " To write a database beside the code, list its file in tornado_app_shared."
+        if NO_PORT.search(line):
+            return TELL
         if TAKEN.search(line):
             return OVERLAP
         if EXECUTABLE.search(line):

@@ -34,15 +34,16 @@ def has_module(release, environment, name, python):
     return bool(others - USUAL_PTH) or any(map(os.path.isfile, files))
 
 
-def missing(release, words, python):
-    """Why the words start nothing, and what would; "" if they do."""
+def missing(release, words, python, folder=""):
+    """Why the words start nothing, and what would; "" if they do. folder: where in the release they start."""
     environment = os.path.realpath(f"{release}/.release/venv")
     first, *more = words
+    start = os.path.join(release, folder)
     if first == "-m":
-        there = has_module(release, environment, more[0], python)
+        there = has_module(start, environment, more[0], python)
         return "" if there else f"neither the source nor its environment has a module {more[0]} that runs"
     names = commands(environment)
-    if os.path.isfile(f"{release}/{first}") or first in names:
+    if os.path.isfile(os.path.join(start, first)) or first in names:
         return ""
     there = "".join(f" (there is {name})" for name in difflib.get_close_matches(first, names, n=1))
     return f"neither is {first} a file of the source, nor do the requirements install such a program{there}"
@@ -63,7 +64,7 @@ def started(settings, main):
 def refusals(release, settings, main, python):
     """A sentence for each program that is not there. python: the environment's. See also started()."""
     for label, command, written in started(settings, main):
-        if why := missing(release, shlex.split(command), python):
+        if why := missing(release, shlex.split(command), python, settings.get("folder", "")):
             yield (
                 f"{label}: '{written}' can't be started, {why}. Give a script of the source, -m and a"
                 " module, or a command that the requirements install."

@@ -28,12 +28,12 @@ def contents(folder, names):
 
 def wanted(folder, params, commands):
     """Paths that belong to a release whatever git ignores: what the variables name. commands: what it starts, as words."""
-    named = []
+    named, start = [], params["settings"].get("folder", "")
     for first, *more in filter(None, commands):
         package = more[0].split(".")[0] if first == "-m" else ""
         named += [package, f"{package}.py"] if package else [first]
     return [
-        *named,
+        *(os.path.normpath(os.path.join(start, one)) for one in named),
         params["static"],
         os.path.normpath(params["requirements"]),
         *included(folder, params["include"]),
@@ -77,10 +77,16 @@ def pack(params, scratch):
         left_out = LeftOut(folder, wanted(folder, params, commands), ask=None if fetched else ignored)
         tree = Tree(folder, params["static"], left_out)
         set_apart(tree, params["settings"].get("shared", ()), f"/var/lib/{params['group']}")
+        start = os.path.join(folder, settings.get("folder", ""))
+        if not os.path.isdir(start):
+            raise Refusal(
+                f"tornado_app_folder: '{settings['folder']}' is no folder of the source. Give the one there that the"
+                " program starts in, or leave it out for the source itself."
+            )
         if main:
-            command.check(folder, "tornado_app_main", main)
+            command.check(start, "tornado_app_main", main)
         for job in others:
-            command.check(folder, f"{job.variable}: {job.name}", job.command)
+            command.check(start, f"{job.variable}: {job.name}", job.command)
         name, lines, steps, files, version = needs(folder, params)
         own |= files
         elsewhere = requirements.over(folder) if name.startswith(RESERVED) and not fetched else []
@@ -102,7 +108,7 @@ def pack(params, scratch):
     return {
         "app": params["group"].removeprefix("tornado-"),
         "code": code[:12],
-        "asked": digest(json.dumps([*asked, settings.get("shared"), commands])),
+        "asked": digest(json.dumps([*asked, settings.get("shared"), commands, settings.get("folder", "")])),
         "id": digest(code, venv, *release.own, params["seal"]),
         "venv": venv,
         "origin": origin,

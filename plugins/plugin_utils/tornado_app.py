@@ -97,6 +97,7 @@ class App:
     state: str
     source: str
     version: str
+    folder: str
     main: str
     ports: list[int]
     listens_on: int
@@ -202,6 +203,11 @@ class App:
             yield (
                 f"tornado_app_main: '{self.main}' can't be started. Give a script of the source (hello.py), -m and "
                 "a module (-m hello), or a command that the requirements install (bokeh serve hello)."
+            )
+        if self.folder and not in_source(self.folder):
+            yield (
+                f"tornado_app_folder: '{self.folder}' is invalid. Give the folder inside the source that the program"
+                " starts in, as app or src/web, or leave it out for the source itself."
             )
         given = {"main": command(self.main), "arguments": self.arguments}
         values = [*given["main"], *given["arguments"], *map(str, self.environment.values())]
@@ -311,7 +317,8 @@ class App:
         if again := [*twice(paths), *below]:
             yield f"tornado_app_shared: {listed(again)} is shared by another entry. Give each path once."
         first, *more = command(self.main) or [""]
-        code = [more[0].replace(".", "/") if first == "-m" else first, self.requirements, self.static]
+        started = os.path.join(self.folder, more[0].replace(".", "/") if first == "-m" else first)
+        code = [started, self.requirements, self.static]
         taken = [one for one in paths if f"{one}/".startswith(f"{self.static}/")]
         taken += [one for one in paths if any(f"{part}/".startswith(f"{one}/") for part in code)]
         if taken := [one for one in dict.fromkeys(taken) if one]:

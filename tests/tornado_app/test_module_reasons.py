@@ -1,4 +1,4 @@
-"""What a user is told whose program misses a module: where the source has it, or says what brings it."""
+"""What a user is told whose program misses a module or a file: where the source has it, or what brings it."""
 
 import pytest
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils import (
@@ -80,6 +80,15 @@ def test_what_was_python_s_own_is_named_as_it_is_to_be_had(said):
         " pkg_resources is no part of Python any more: list setuptools<82 in the requirements."
     )
     assert " list setuptools in" in said(line="ModuleNotFoundError: No module named 'distutils'")
+
+
+def test_a_file_beside_the_program_names_the_folder_to_start_in(said, tmp_path):
+    """As where one types cd app first, and python server.py then."""
+    line = "FileNotFoundError: [Errno 2] No such file or directory: '%s'"
+    sentence = " The source has src/app/conf/x.json: tornado_app_folder: src/app lets it start there."
+    assert said("src/app/conf/x.json", line=line % "conf/x.json") == sentence
+    assert said(line=line % f"{tmp_path}/conf/x.json") == sentence
+    assert said(line=line % "/conf/x.json") == said(line=line % "../x.json") == ""
 
 
 @pytest.mark.parametrize("name", ["imp", "cgi", "telnetlib", "asyncore"])

@@ -95,6 +95,19 @@ def test_every_setting_makes_another_release_in_the_same_environment(pack, setti
     assert after["venv"] == before["venv"]
 
 
+def test_what_starts_is_looked_for_in_the_folder_that_it_starts_in(pack, source):
+    (source / "app").mkdir()
+    (source / "app/main.py").touch()
+    for settings, words in (
+        ({"main": "main.py"}, "tornado_app_main: 'main.py' is not in the source"),
+        ({"main": "main.py", "folder": "web"}, "tornado_app_folder: 'web' is no folder of the source."),
+    ):
+        with pytest.raises(Refusal, match=words):
+            pack(settings)
+    found = pack({"main": "main.py", "folder": "app"})
+    assert found["asked"] != pack({"main": "app/main.py"})["asked"]
+
+
 def test_another_interpreter_makes_another_environment(pack):
     assert pack(python="/usr/bin/python3 3.11")["venv"] != pack()["venv"]
 

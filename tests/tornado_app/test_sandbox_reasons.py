@@ -3,6 +3,7 @@
 import pytest
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils.sandbox_reasons import (
     OVERLAP,
+    TELL,
     UNKNOWN,
     remedy,
 )
@@ -45,6 +46,10 @@ from ansible_collections.tornadoes.tornadoes.plugins.module_utils.sandbox_reason
         ("out of executable memory", "executable_memory lets"),
         ("RuntimeError: couldn't allocate the JIT's stack", "executable_memory lets"),
         ("error while attempting to bind on address ('0.0.0.0', 8080): [errno 98]", OVERLAP),
+        ("server.py: error: unrecognized arguments: --port=8000", TELL),
+        ("tornado.options.Error: Unrecognized command line option: 'port'", TELL),
+        ("Error: No such option: --port", TELL),
+        ("ValueError: invalid literal for int() with base 10: '--port=8000'", TELL),
         ("OSError: [Errno 98] Address already in use", OVERLAP),
         ("zmq.error.ZMQError: Address already in use (addr='tcp://127.0.0.1:5555')", OVERLAP),
         ("io_uring_setup: Operation not permitted", UNKNOWN),

@@ -24,6 +24,7 @@ class Page(tornado.web.RequestHandler):
     def get(self):
         self.write(json.dumps({
             "who": "%s", "argv": sys.argv, "env": dict(os.environ), "pid": os.getpid(),
+            "here": sorted(os.listdir()),
             "main": sys.modules["__main__"].__dict__ is globals() or __spec__.name,
         }))
 
@@ -69,7 +70,9 @@ def ask(tmp_path, environment):
         for release in ("one", "two"):
             port.add(release, files.get("server.py", ""), health_path=None, **settings)
             for name, text in files.items():
-                (port.home / "releases" / release / name).write_text(text)
+                path = port.home / "releases" / release / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
         port.point("one")
         port.start()
         port.swap("two")
@@ -91,6 +94,14 @@ def test_a_script_of_the_source_goes_before_a_command_of_its_name(ask):
     said = ask({"pages": PROGRAM % "script"}, main="pages serve")
     assert said["who"] == "script"
     assert said["argv"] == ["pages", "serve", f"--port={said['port']}"]
+
+
+@pytest.mark.parametrize("main", ["server.py", "-m server"])
+def test_a_program_starts_in_the_folder_that_it_wants_to_be_in(ask, main):
+    """It opens conf/x.json beside its code, as where one types cd src/app first."""
+    files = {"src/app/server.py": PROGRAM % "script", "src/app/conf.json": "{}", "server.py": "exit(1)"}
+    said = ask(files, main=main, folder="src/app")
+    assert (said["who"], said["here"]) == ("script", ["conf.json", "server.py"])
 
 
 def test_a_module_may_be_the_environments(ask):
@@ -177,6 +188,12 @@ def test_what_is_neither_in_the_source_nor_in_the_environment_is_missing(tmp_pat
     settings = {"main": "pages", "workers": [{"name": "mail", "command": "-m tasks"}], "timers": []}
     [sentence] = STARTABLE.refusals(str(release), settings, "pages", "/usr/bin/python3")
     assert sentence.startswith("tornado_app_workers: mail: '-m tasks' can't be started, neither")
+    (release / "app").mkdir()
+    (release / "app/tasks.py").touch()
+    assert (
+        list(STARTABLE.refusals(str(release), {**settings, "folder": "app"}, "pages", "/usr/bin/python3"))
+        == []
+    )
     # Where folders are that only Python knows, it is left to Python.
     [packages] = environment.glob("lib/python3*/site-packages")
     (packages / "__editable__.pth").touch()

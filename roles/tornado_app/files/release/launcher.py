@@ -41,7 +41,7 @@ def job(release: str, settings: dict[str, Any], name: str, number: str) -> list[
     if not commands:
         sys.exit(f"This release has no worker and no timer of the name {name}.")
     first, *more = [word.replace(INSTANCE, number) for word in shlex.split(commands[0])]
-    if first == "-m" or os.path.isfile(os.path.join(release, first)):
+    if first == "-m" or os.path.isfile(os.path.join(release, settings.get("folder", ""), first)):
         return [python(release), first, *more]
     return [os.path.join(os.path.dirname(python(release)), first), *more]
 
@@ -112,7 +112,7 @@ def main() -> None:
     release = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
     with open(os.path.join(release, ".release", "settings.json"), encoding="utf-8") as file:
         settings = json.load(file)
-    os.chdir(release)
+    os.chdir(os.path.join(release, settings.get("folder", "")))
     if not os.path.exists(python(release)):
         gone = os.path.realpath(python(release))
         sys.exit(f"This release needs {gone}, which is not on the host any more. site.yml makes it anew.")
