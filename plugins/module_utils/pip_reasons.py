@@ -4,7 +4,7 @@ import glob
 import re
 import sys
 
-ERROR = re.compile(r"(?i)(?:^|[\s:])(?:fatal )?error: (.+)")
+ERROR = re.compile(r"(?i)(?:^|[\s:])(?:(?:fatal )?error|fatal): (.+)")
 # What pip says when something else has failed before, and said why.
 SUMMARY = re.compile(
     r"(?i)subprocess|metadata-generation|legacy-install|failed-wheel|failed building|could not build wheels"
@@ -103,7 +103,12 @@ def remedy(lines):
         return f" List {', '.join(missing)} in tornado_app_packages."
     if name == "the source":
         return " List in a requirements.txt what it needs, if it can do without its build: that goes before."
-    old = "==" in name
+    if "Could not read from remote repository" in text:
+        return (
+            " A build has no ssh keys: give that package in tornado_app_wheels or tornado_app_index, or as a"
+            " folder of the source."
+        )
+    old = re.search("==|<|~=", name)
     return " It may be too old for this Python: take a newer one, or see tornado_app_python." if old else ""
 
 

@@ -60,6 +60,13 @@ Processing /srv/chat/venvs/0123456789ab/source (from -r .release/project.txt (li
   error: subprocess-exited-with-error
       ModuleNotFoundError: No module named 'pkg_resources'
 """
+GIT = """
+Collecting lib (from -r requirements.txt (line 2))
+  Running command git clone --filter=blob:none --quiet 'ssh://****@git.example.org/team/lib.git' /srv/chat
+  fatal: Could not read from remote repository.
+  error: subprocess-exited-with-error
+  x git clone --filter=blob:none --quiet did not run successfully.
+"""
 UNKNOWN = """
 ERROR: Could not find a version that satisfies the requirement tornadoo (from versions: none)
 ERROR: No matching distribution found for tornadoo
@@ -147,6 +154,17 @@ def test_an_index_that_has_not_answered_is_told_from_a_version_that_there_is_not
             TORNADO.replace("Tornado requires an up-to-date SSL module.", "No working compiler found"),
             ": tornado==5.1.1 can't be built: ImportError: No working compiler found.",
             " List build-essential in tornado_app_packages.",
+        ),
+        (
+            TORNADO.replace("==5.1.1", "<6"),
+            ": tornado<6 can't be built: ImportError: Tornado requires an up-to-date SSL module.",
+            " It may be too old for this Python: take a newer one, or see tornado_app_python.",
+        ),
+        (
+            GIT,
+            ": Could not read from remote repository.",
+            " A build has no ssh keys: give that package in tornado_app_wheels or tornado_app_index, or as a"
+            " folder of the source.",
         ),
         (
             UVLOOP,

@@ -81,7 +81,7 @@ def main() -> None:
             variables |= words["version"]
         if run(python, "-m", "pip", "install", *words["pip"], *step, cwd=source, env=variables) != 0:
             sys.exit(1)
-    found = run(python, "-c", "import tornado.web", cwd="/", env=variables)
+    found = run(python, "-c", "import tornado.web, tornado.autoreload", cwd="/", env=variables)
     shutil.rmtree(os.path.join(environment, ".build"), ignore_errors=True)
     sys.exit(NO_TORNADO if found != 0 else 0)
 
