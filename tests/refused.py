@@ -48,6 +48,14 @@ REFUSED = {
         {"tornado_app_main": "../hello.py"},
         "tornado_app_main: '../hello.py' can't be started. Give a script of the source (hello.py), -m and a",
     ),
+    "a main for a shell": (
+        {"tornado_app_main": "cd src && python server.py"},
+        "tornado_app_main: 'cd src && python server.py' is for a shell, and none reads it. Give the program",
+    ),
+    "a variable before a main": (
+        {"tornado_app_main": "DEBUG=1 python server.py"},
+        "tornado_app_main: 'DEBUG=1 python server.py' is for a shell, and none reads it. Give the program",
+    ),
     "a port among the arguments": (
         {"tornado_app_arguments": ["--port=9"]},
         "tornado_app_arguments: --port=9 is given by the role. List the ports in tornado_app_ports.",

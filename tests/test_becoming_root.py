@@ -27,6 +27,10 @@ GATHERS = ["site.yml", *(f"playbooks/{one}.yml" for one in ("deploy", "publish",
         ("/bin/sh: 1: sudo: not found", "there is no sudo. Install it as root"),
         ("bash: line 1: sudo: command not found", "there is no sudo."),
         ("sudo: sorry, you must have a tty to run sudo", "sudo wants a terminal there"),
+        (
+            "The module interpreter '/usr/bin/python2' was not found.\n/bin/sh: 1: python2: not found",
+            "the Python that ansible_python_interpreter names is not there. Leave the variable out",
+        ),
         ("/bin/sh: 1: /usr/bin/python3: not found", "there is no Python. Run apt-get install python3 there."),
     ],
 )

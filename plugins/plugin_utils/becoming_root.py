@@ -20,6 +20,9 @@ SAYINGS = {
         "there is no {how}. Install it as root, or log in as root (-u root)."
     ),
     "must have a tty": "{how} wants a terminal there, which a run has not. Take requiretty out of its sudoers.",
+    r"module interpreter '(?!/usr/bin/python3')\S+' was not found": (
+        "the Python that ansible_python_interpreter names is not there. Leave the variable out, or name one that is."
+    ),
     r"python3?: (?:command )?not found": "there is no Python. Run apt-get install python3 there.",
 }
 

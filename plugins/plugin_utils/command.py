@@ -8,6 +8,7 @@ from ..module_utils.refusal import Refusal
 
 MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 PROGRAM = re.compile(r"(?!(?:.*/)?\.\.?(?:/|\Z))[A-Za-z0-9_.][A-Za-z0-9_.+/-]*")
+SHELL = {"&&", "||", "|", ";", "&", "<", ">", ">>", "2>&1"}  # that no shell reads here
 PYTHON = ("python", "python3")  # which it starts anyway: people type it all the same
 
 
@@ -19,9 +20,15 @@ def split(command):
         return []
 
 
+def for_a_shell(command):
+    """Whether a command was written for a shell: it has what only that would understand."""
+    words = split(command)
+    return words[:1] == ["cd"] or "=" in "".join(words[:1]) or bool(SHELL & set(words[1:]))
+
+
 def command(main):
     """The words that start a release: a program or -m and a module, and its arguments. None that can't be meant."""
-    words = split(main)
+    words = [] if for_a_shell(main) else split(main)
     words = words[1:] if words[:1] and words[0] in PYTHON else words
     if words[:1] == ["-m"]:
         return words if words[1:] and MODULE.fullmatch(words[1]) else []

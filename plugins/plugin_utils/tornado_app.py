@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from ..module_utils.text import without_passwords
 from . import jobs
-from .command import command, split
+from .command import command, for_a_shell, split
 from .git import checkout_of
 from .shared import link
 from .source import is_archive, is_git, remote
@@ -199,7 +199,12 @@ class App:
 
     def about_start(self):
         """What is started, and what it is told."""
-        if not command(self.main):
+        if for_a_shell(self.main):
+            yield (
+                f"tornado_app_main: '{self.main}' is for a shell, and none reads it. Give the program and its arguments:"
+                " tornado_app_folder is for cd, tornado_app_environment for NAME=value, and the journal has its output."
+            )
+        elif not command(self.main):
             yield (
                 f"tornado_app_main: '{self.main}' can't be started. Give a script of the source (hello.py), -m and "
                 "a module (-m hello), or a command that the requirements install (bokeh serve hello)."
