@@ -29,7 +29,8 @@ def for_a_shell(command):
 def command(main):
     """The words that start a release: a program or -m and a module, and its arguments. None that can't be meant."""
     words = [] if for_a_shell(main) else split(main)
-    words = words[1:] if words[:1] and words[0] in PYTHON else words
+    if words[:1] and words[0] in PYTHON:
+        words = words[2:] if words[1:2] == ["-u"] else words[1:]  # its output is unbuffered anyway
     if words[:1] == ["-m"]:
         return words if words[1:] and MODULE.fullmatch(words[1]) else []
     words[:1] = [one.removeprefix("./") for one in words[:1]]
