@@ -28,6 +28,7 @@ PYTHON_2 = re.compile(
     r"|AttributeError: 'dict' object has no attribute '(?:has_key|iter\w+)'"
 )
 INSTALLED = ("requirements.txt", "pyproject.toml", "setup.py", "pylock.toml", "Pipfile", "Pipfile.lock")
+PROJECT = re.compile(r"^\[(?:project|tool\.poetry)\]", re.MULTILINE)  # others have settings of tools alone
 FOR_PIP = ("*requirements*.txt", "requirements*/*.txt", "*/requirements.txt")
 FOR_OTHERS = ("environment.y*ml", "conda*.y*ml", "requirements*.in")
 SHOWN = 3  # files in a sentence
@@ -45,6 +46,12 @@ def holder(release, module):
         if found(release, f"{path}.py", f"{path}/*.py"):
             return folder.rstrip("/")
     return ""
+
+
+def installs(release, name):
+    """Whether a file of a release, of those that are read, says what is to be installed."""
+    with open(os.path.join(release, name), encoding="utf-8", errors="replace") as file:
+        return name != "pyproject.toml" or bool(PROJECT.search(file.read()))
 
 
 def beside(line, release):
@@ -69,7 +76,7 @@ def unread(release, left_out):
             f" {printable(over[0])} lies above the source, so nothing of it is installed: give that folder as"
             " tornado_app_source, and the paths in it."
         )
-    if not os.path.isdir(release) or found(release, *INSTALLED):
+    if not os.path.isdir(release) or any(installs(release, one) for one in found(release, *INSTALLED)):
         return ""
     if files := found(release, *FOR_PIP):
         names = ", ".join(map(printable, files[:SHOWN]))

@@ -48,7 +48,8 @@ def test_a_module_of_the_source_is_found_where_the_program_does_not_look(said, p
     [
         ([], ""),
         (["Pipfile", "environment.yml"], ""),
-        (["pyproject.toml", "requirements/dev.txt"], ""),
+        (["setup.py", "requirements/dev.txt"], ""),
+        (["pyproject.toml", "requirements/dev.txt"], " The source has requirements/dev.txt: name"),
         (
             ["requirements/base.txt", "requirements/prod.txt", "environment.yml"],
             " The source has requirements/base.txt, requirements/prod.txt: name what is to be installed in"
@@ -66,6 +67,13 @@ def test_a_module_of_the_source_is_found_where_the_program_does_not_look(said, p
 def test_a_file_that_says_what_is_needed_and_was_passed_over_is_named(said, files, sentence):
     found = said(*files)
     assert (found.startswith(sentence), bool(found)) == (True, bool(sentence))
+
+
+def test_a_project_is_told_from_settings_of_tools(said, tmp_path):
+    (tmp_path / "pyproject.toml").write_text("[tool.black]\nline-length = 99\n")
+    assert said("requirements/prod.txt").startswith(" The source has requirements/prod.txt: name")
+    (tmp_path / "pyproject.toml").write_text("[build-system]\n[project]\nname = 'chat'\n")
+    assert said() == ""
 
 
 def test_requirements_above_the_source_are_named(said):
