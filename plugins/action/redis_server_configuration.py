@@ -11,8 +11,10 @@ from ..plugin_utils.redis_server import users
 
 def for_host(words):
     """What the module gets in the place of a task's arguments."""
-    found = users(options(ROOT / "roles/redis_server")["variables"], words["users"])
-    words = {**words, "users": [one.for_host() for one in found]}
+    if "users" in words:
+        found = users(options(ROOT / "roles/redis_server")["variables"], words["users"])
+        words = {**words, "users": [one.for_host() for one in found]}
+    words = dict(words)
     password = words.pop("replication_password", "")
     if words.get("replication"):
         words["replication"] = {**words["replication"], "secret": secret_of(password)}

@@ -21,8 +21,8 @@ DROP_IN = "/etc/systemd/system/redis-server.service.d/tornadoes.conf"
 DATA = "/var/lib/redis"
 UNIT = "redis-server"
 SOCKET = "/run/redis/redis-server.sock"
-# What a running Redis applies without a restart.
-LIVE = {"maxmemory"}
+# What a running Redis applies without a restart, and the step that does it.
+LIVE = {"maxmemory": "set", "masterauth": "secret"}
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def running(names, path=SOCKET, password=None):
 
 
 def pending(wanted, found, now):
-    """What it takes until Redis runs with what is wanted: a list of start, restart, set and load.
+    """What it takes until Redis runs with what is wanted: a list of start, restart, set, secret and load.
 
     found: its Running, or None. now: its Unit.
     """
@@ -106,6 +106,6 @@ def pending(wanted, found, now):
     if found is None or late:
         return ["restart"]
     differs = {name for name, value in wanted.directives.items() if found.directives.get(name) != value}
-    if differs - LIVE:
+    if differs - set(LIVE):
         return ["restart"]
-    return ["set"] * bool(differs) + ["load"] * (found.digest != wanted.digest)
+    return sorted(LIVE[name] for name in differs) + ["load"] * (found.digest != wanted.digest)

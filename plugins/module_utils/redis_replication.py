@@ -5,14 +5,19 @@ somebody the master only where no Sentinel knows one.
 """
 
 import contextlib
+import grp
+import hashlib
 import os
 import time
 
 from . import redis_sentinel
-from .files import read
+from .files import read, write
 from .redis_client import TIMEOUT, Connection
-from .redis_host import DATA, PASSWORD, SOCKET
+from .redis_configuration import directives
+from .redis_host import CONFIGURATION, DATA, PASSWORD, SOCKET, UNIT, USERS
+from .redis_users import hashes, known
 from .refusal import Refusal
+from .systemd import properties, run
 
 EMPTY = 1000  # bytes that a Redis without data has on disk, at most
 STEP_BACK = 30  # seconds that a master has to be followed by another one
@@ -25,20 +30,26 @@ def own():
 
 
 def stored():
-    """Whether a Redis that does not run has left data."""
+    """Whether a Redis that does not run has left data, or one that is not this role's."""
     folder = f"{DATA}/appendonlydir"
     names = os.listdir(folder) if os.path.isdir(folder) else []
-    return sum(os.path.getsize(f"{folder}/{name}") for name in names) > EMPTY
+    size = sum(os.path.getsize(f"{folder}/{name}") for name in names)
+    return size > EMPTY or os.path.exists(f"{DATA}/dump.rdb")
 
 
 def standing():
     """Where the host's Redis stands: role, the master that it follows (address), whether it holds data.
 
-    sentinel: address of the master by the host's Sentinel, empty without one, and its epoch.
+    address: by which the others reach it. linked: whether it has all of its master's data. followers: their
+    addresses. sentinel: address of the master by the host's Sentinel, empty without one, its epoch, and which
+    Redises it sees and misses. secret: a digest of that by which it comes to the others.
     """
-    known = redis_sentinel.master()
-    found = {"role": "", "follows": "", "data": stored()}
-    found |= {"sentinel": known.get("ip", ""), "epoch": int(known.get("config-epoch", 0))}
+    told = redis_sentinel.master()
+    sees, misses = redis_sentinel.seen()
+    own_address, secret = (word_of(name) for name in ("replica-announce-ip", "masterauth"))
+    found = {"role": "", "follows": "", "data": stored(), "address": own_address, "linked": False}
+    found |= {"sentinel": told.get("ip", ""), "epoch": int(told.get("config-epoch", 0))}
+    found |= {"sees": sees, "misses": misses, "followers": [], "secret": shortened(secret)}
     deadline = time.monotonic() + TIMEOUT
     while time.monotonic() < deadline:
         try:
@@ -49,11 +60,39 @@ def standing():
                     continue
                 about = redis.information("replication")
                 found |= {"role": about["role"], "follows": about.get("master_host", "")}
+                found["linked"] = about.get("master_link_status") == "up"
+                found["followers"] = followers(about)
                 found["data"] = bool(redis.information("keyspace"))
         except OSError:
             pass
         break
     return found
+
+
+def word_of(name):
+    """What the configuration in place says of a name; empty if nothing."""
+    return directives(read(CONFIGURATION)).get(name, "")
+
+
+def shortened(secret):
+    """A digest of a secret, by which hosts are compared; empty of none."""
+    return secret and hashlib.sha256(secret.encode()).hexdigest()[:12]
+
+
+def introduce(secret):
+    """Let the others come by this secret as well as by that of before, to Redis and to Sentinel."""
+    for path, unit in ((USERS, UNIT), (redis_sentinel.USERS, redis_sentinel.UNIT)):
+        text = read(path)
+        were = known(text)
+        several = hashes(secret, were)
+        if were and hashes(secret) not in (f"#{one}" for one in were):
+            text = text.replace(" ".join(f"#{one}" for one in were), several)
+            write(path, text, 0o640, grp.getgrnam("redis").gr_gid)
+        if unit == UNIT:
+            with own() as redis:
+                redis.ask("ACL", "LOAD")
+        else:
+            run("systemctl", "restart", unit)
 
 
 def must_follow(replication):
@@ -88,9 +127,10 @@ def follow(replication, port):
 
 
 def followers(about):
-    """Offsets of those that follow a Redis and have all its data but the latest. about: what it says."""
+    """Address to offset of those that follow a Redis, and have all but the latest. about: what it says."""
     lines = [value for name, value in about.items() if name.startswith("slave") and "state=online" in value]
-    return [int(dict(one.split("=", 1) for one in line.split(","))["offset"]) for line in lines]
+    found = [dict(one.split("=", 1) for one in line.split(",")) for line in lines]
+    return {one["ip"]: int(one["offset"]) for one in found}
 
 
 def until(question, seconds):
@@ -109,19 +149,19 @@ def about_replication():
         return redis.information("replication")
 
 
-def step_back(replication):
-    """Let another host be the master before this one restarts, where there is one that can.
+def step_back():
+    """Let another host be the master before this one ends, where one can; whether it was needed.
 
     Nothing is accepted from the moment at which all have the same, so nothing is lost. Sentinel alone
     would let this one accept until it hears that it is the master no longer.
     """
-    address, about = replication["address"], about_replication()
+    address, about = word_of("replica-announce-ip"), about_replication()
     if redis_sentinel.master().get("ip") != address or about["role"] != "master" or not followers(about):
-        return
+        return False
 
     def level():
         found = about_replication()
-        return set(followers(found)) == {int(found["master_repl_offset"])}
+        return set(followers(found).values()) == {int(found["master_repl_offset"])}
 
     def told():
         return redis_sentinel.asked("SENTINEL", "FAILOVER", redis_sentinel.NAME)
@@ -139,3 +179,29 @@ def step_back(replication):
         with contextlib.suppress(OSError), own() as redis:
             redis.ask("CLIENT", "UNPAUSE")
         raise Refusal("no other host has become the master in its place")
+    return True
+
+
+def leave(stays):
+    """End the host's Redis for good, after another one is the master; whether it ran.
+
+    stays: names of the hosts that go on.
+    """
+    if not os.path.exists(redis_sentinel.DROP_IN):
+        return False
+    states = {one: properties(one, "ActiveState") for one in (redis_sentinel.UNIT, UNIT)}
+    runs = [unit for unit, state in states.items() if state.get("ActiveState") == "active"]
+    if UNIT in runs:
+        if step_back():
+            # In which the Sentinels tell each other.
+            time.sleep(3)
+        still = redis_sentinel.master().get("ip", "") in ("", word_of("replica-announce-ip"))
+        if stays and still and about_replication()["role"] == "master":
+            raise Refusal(
+                f"redis_server_state: this Redis is the master, and {', '.join(stays)} can't be that in its "
+                "place. Bring them back first"
+            )
+    # Sentinel first, or it would look for another master.
+    for unit in runs:
+        run("systemctl", "disable", "--now", unit)
+    return bool(runs)

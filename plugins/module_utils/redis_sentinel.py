@@ -13,7 +13,7 @@ import time
 from .files import read, remove, write
 from .redis_client import OWN, TIMEOUT, Connection
 from .redis_host import PASSWORD
-from .redis_users import REPLICA
+from .redis_users import REPLICA, hashes, known
 from .refusal import Refusal
 from .systemd import confine, outdated, properties, run
 
@@ -32,7 +32,7 @@ FAILOVER_TIMEOUT = 6000
 # What a client needs to find the master.
 CLIENT = "+ping +sentinel|masters +sentinel|master +sentinel|get-master-addr-by-name +sentinel|replicas"
 CLIENT += " +sentinel|slaves +sentinel|sentinels +subscribe +client|setname"
-OWN_COMMANDS = "+ping +acl|getuser +sentinel|master +sentinel|failover"
+OWN_COMMANDS = "+ping +acl|getuser +sentinel|master +sentinel|replicas +sentinel|failover"
 PEER = "+ping +info +role +hello +publish +subscribe +client +sentinel"
 # Lines that Sentinel has learned.
 LEARNED = ("myid", "config-epoch", "leader-epoch", "current-epoch", "known-replica", "known-sentinel")
@@ -75,13 +75,15 @@ def configuration(replication, addresses, port, master, before=""):
     )
 
 
-def users(names, secret, password, digest):
-    """The file of Sentinel's users. names: name to hash of those who may ask for the master."""
-    hidden = hashlib.sha256(secret.encode()).hexdigest()
+def users(names, secret, password, digest, former=()):
+    """The file of Sentinel's users. names: name to hash of those who may ask for the master.
+
+    former: as in hashes().
+    """
     own = hashlib.sha256(password.encode()).hexdigest()
     lines = ["user default off resetpass resetkeys resetchannels -@all"]
     lines += [f"user {name} on #{names[name]} &* -@all {CLIENT}" for name in sorted(names)]
-    lines.append(f"user {REPLICA} on #{hidden} &* -@all {PEER}")
+    lines.append(f"user {REPLICA} on {hashes(secret, former)} &* -@all {PEER}")
     lines.append(f"user {OWN} on #{own} resetchannels ~{digest} -@all {OWN_COMMANDS}")
     return "".join(f"{line}\n" for line in lines)
 
@@ -101,14 +103,25 @@ def master():
     return dict(zip(found[::2], found[1::2], strict=True))
 
 
+def seen():
+    """Addresses of the Redises that the host's Sentinel reaches, and of those that it misses."""
+    several = [asked("SENTINEL", "MASTER", NAME) or [], *(asked("SENTINEL", "REPLICAS", NAME) or [])]
+    found = [dict(zip(one[::2], one[1::2], strict=True)) for one in several if one]
+    missed = {one["ip"] for one in found if {"s_down", "disconnected"} & set(one["flags"].split(","))}
+    return sorted({one["ip"] for one in found} - missed), sorted(missed)
+
+
 def digest():
     """The digest of what Sentinel runs with; empty if it does not run."""
     found = asked("ACL", "GETUSER", OWN) or []
     return dict(zip(found[::2], found[1::2], strict=True)).get("keys", "").lstrip("~")
 
 
-def install(replication, addresses, port, names, drop_in, check):
-    """Let Sentinel run with this; whether something has changed. check: whether it only would."""
+def install(replication, addresses, port, names, drop_in, rekey, check):
+    """Let Sentinel run with this; whether something has changed.
+
+    rekey: whether the others may come by the secret of before as well. check: whether it only would.
+    """
     now = properties(UNIT, "ActiveState", "UnitFileState")
     runs = now.get("ActiveState") not in ("inactive", "failed", None)
     if runs and not os.path.exists(DROP_IN):
@@ -116,7 +129,9 @@ def install(replication, addresses, port, names, drop_in, check):
     password = read(PASSWORD)
     # Whoever is the master now is none of it.
     text = configuration(replication, addresses, port, "", "") + str(sorted(replication["group"]))
-    wanted = hashlib.sha256(users(names, replication["secret"], password, text).encode()).hexdigest()[:12]
+    former = known(read(USERS)) if rekey else ()
+    told = users(names, replication["secret"], password, text, former)
+    wanted = hashlib.sha256(told.encode()).hexdigest()[:12]
     late = read(DROP_IN) != drop_in or outdated(UNIT, DROP_IN)
     if not late and digest() == wanted and now.get("UnitFileState") == "enabled":
         return False
@@ -129,7 +144,7 @@ def install(replication, addresses, port, names, drop_in, check):
     os.makedirs(FOLDER, exist_ok=True)
     os.chmod(FOLDER, 0o700)
     os.chown(FOLDER, account, group)
-    write(USERS, users(names, replication["secret"], password, wanted), 0o640, group)
+    write(USERS, users(names, replication["secret"], password, wanted, former), 0o640, group)
     text = configuration(replication, addresses, port, replication["master"], read(CONFIGURATION))
     write(CONFIGURATION, text, 0o600, group)
     os.chown(CONFIGURATION, account, group)

@@ -138,16 +138,14 @@ def apply(steps, wanted, users, replication=None):
         if step in ("start", "restart"):
             if step == "restart" and replication:
                 with contextlib.suppress(OSError):  # none that lets us in
-                    step_back(replication)
+                    step_back()
             # Not waited for: a Redis that can't start is tried again for ever.
             run("systemctl", "--no-block", step, UNIT)
             continue
         with Connection(SOCKET, read(PASSWORD)) as redis:
-            if step == "set":
-                redis.ask(
-                    "CONFIG", "SET", *(word for name in LIVE for word in (name, wanted.directives[name]))
-                )
-            else:
+            for name in [one for one in LIVE if LIVE[one] == step]:
+                redis.ask("CONFIG", "SET", name, wanted.directives[name])
+            if step == "load":
                 redis.ask("ACL", "LOAD")
         if step == "load":
             # Redis 7 has closed this one, as all others.

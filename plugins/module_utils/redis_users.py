@@ -13,11 +13,22 @@ REPLICA_COMMANDS = "+psync +replconf +ping +info +role +multi +exec +slaveof +co
 REPLICA_COMMANDS += " +client|kill +script|kill +subscribe +publish"
 
 
-def rules(users, password, secret=""):
+def known(text):
+    """The hashes by which other hosts may come, in a file of users."""
+    found = re.search(rf"^user {REPLICA} on (.*?) (?:resetchannels )?&", text, re.MULTILINE)
+    return [one.lstrip("#") for one in found[1].split()] if found else []
+
+
+def hashes(secret, former=()):
+    """The words by which other hosts may come. former: hashes that some of them use still."""
+    return " ".join(f"#{one}" for one in sorted({hashlib.sha256(secret.encode()).hexdigest(), *former}))
+
+
+def rules(users, password, secret="", former=()):
     """The file of users: the disabled default one, those of the inventory, and the role's own.
 
     The last one's key is a digest of the lines before, so that a running Redis shows which
-    users it has. secret: by which several hosts with one Redis know each other.
+    users it has. secret: by which several hosts with one Redis know each other; former: see hashes().
     """
     # Off, so nobody is it. But as it Redis reads its own file, and drops from that what it may not do.
     lines = ["user default off resetpass ~* &* +@all"]
@@ -26,8 +37,7 @@ def rules(users, password, secret=""):
         words = ["on", f"#{user['hash']}", "resetchannels", *keys, "-@all", *user["commands"]]
         lines.append(f"user {user['name']} {' '.join(words)}")
     if secret:
-        hidden = hashlib.sha256(secret.encode()).hexdigest()
-        lines.append(f"user {REPLICA} on #{hidden} resetchannels &* -@all {REPLICA_COMMANDS}")
+        lines.append(f"user {REPLICA} on {hashes(secret, former)} resetchannels &* -@all {REPLICA_COMMANDS}")
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
     own = hashlib.sha256(password.encode()).hexdigest()
     commands = OWN_COMMANDS + (OWN_REPLICATED if secret else "")

@@ -41,6 +41,8 @@ options:
       secret: {type: str, required: true, description: "By which they know each other."}
       quorum: {type: int, required: true, description: "How many Sentinels have to miss a master."}
       reached: {type: bool, required: true, description: "Whether the run reaches the master."}
+      rekey: {type: bool, required: true, description: "Whether a host has another secret yet: both count."}
+  forget: {type: bool, default: false, description: "Let another secret count no longer."}
   users:
     type: list
     elements: dict

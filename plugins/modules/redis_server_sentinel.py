@@ -22,9 +22,15 @@ options:
       secret: {type: str, required: true, description: "By which they know each other."}
       quorum: {type: int, required: true, description: "How many Sentinels have to miss a master."}
       reached: {type: bool, required: true, description: "Whether the run reaches the master."}
+      rekey: {type: bool, required: true, description: "Whether a host has another secret yet: both count."}
+  step_back: {type: bool, default: false, description: "Let another host be the master, if this one is."}
+  leave: {type: bool, default: false, description: "Do so and end this host's Redis."}
+  stays: {type: list, elements: str, default: [], description: "With C(leave), names of the others."}
+  introduce: {type: bool, default: false, description: "Let hosts come by this secret as well."}
   addresses: {type: list, elements: str, description: "Where Sentinel listens."}
   port: {type: int, description: "Redis's."}
   drop_in: {type: str, description: "Content of the unit's drop-in."}
+  forget: {type: bool, default: false, description: "Let another secret count no longer."}
   users:
     type: list
     elements: dict
@@ -46,8 +52,9 @@ standing:
   type: dict
   returned: where there is no C(replication)
   description: >-
-    C(role) of the host's Redis, empty where none runs, the address that it C(follows), whether it holds
-    C(data), and the master by the host's C(sentinel), with its C(epoch).
+    C(role) of the host's Redis, empty where none runs, its C(address), the address that it C(follows),
+    whether it is C(linked) to that, its C(followers), whether it holds C(data), a digest of its C(secret),
+    the master by the host's C(sentinel), with its C(epoch), and whose Redis that C(sees) and C(misses).
 did:
   type: str
   returned: with C(replication)

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass, field
 
+from ..module_utils.redis_replication import shortened
 from ..module_utils.refusal import Refusal
 from .values import address, listed
 
@@ -34,15 +35,11 @@ class Group:
 
     @classmethod
     def by(cls, run):
-        """What the inventory says. run: of the role redis_server, on one of them."""
+        """What the inventory says. run: of the role redis_server, on one of them, or on one that goes."""
         runs = {name: run.on(name, "redis_server") for name in run.group("redis_server") or [run.host]}
-        runs = {
-            name: one
-            for name, one in runs.items()
-            if name == run.host or one.decent("redis_server_state") == "present"
-        }
+        runs = {name: one for name, one in runs.items() if one.decent("redis_server_state") == "present"}
         return cls(
-            run.host,
+            run.host if run.host in runs else next(iter(runs), ""),
             {name: outer(one.decent("redis_server_addresses")) for name, one in runs.items()},
             {variable: {name: one.decent(variable) for name, one in runs.items()} for variable in SAME},
             {name: one.debian for name, one in runs.items()},
@@ -66,19 +63,22 @@ class Group:
         for again in sorted({one for one in places if places.count(one) > 1}):
             whose = [name for name, found in self.addresses.items() if again in found]
             yield f"redis_server_addresses: {again} is that of {listed(whose)}. Give each host its own."
-        for variable, values in self.same.items():
-            other = [name for name in names if values[name] != values[self.host]]
-            if other:
-                yield (
-                    f"{variable}: that of {listed(other)} is not that of {self.host}. Give all hosts that have one "
-                    "Redis the same, in group_vars/redis_server.yml."
-                )
-
+        for variable in self.same:
+            yield from self.differing(variable)
         if len(there := set(filter(None, self.debians.values()))) > 1:
             whose = listed([name for name, debian in self.debians.items() if debian == max(there)])
             yield (
                 f"{PASSWORD}: Debian {max(there)} on {whose} has a newer Redis than the others, which could not read what "
                 "it sends them. Give all hosts that have one Redis the same Debian."
+            )
+
+    def differing(self, variable):
+        """A sentence where other hosts have another value of a variable."""
+        values = self.same[variable]
+        if other := [name for name in values if values[name] != values[self.host]]:
+            yield (
+                f"{variable}: that of {listed(other)} is not that of {self.host}. Give all hosts that have one "
+                "Redis the same, in group_vars/redis_server.yml."
             )
 
     def description(self):
@@ -87,28 +87,46 @@ class Group:
         return {"hosts": places, "address": places[self.host], "quorum": len(places) // 2 + 1}
 
 
+def rekeyed(standings, password, absent):
+    """Whether some of the hosts have another password of replication yet, and get this one. See master_of()."""
+    mine = shortened(secret_of(password))
+    rekey = any(one["secret"] not in ("", mine) for one in standings.values())
+    if rekey and absent:
+        raise Refusal(
+            f"{PASSWORD}: it is a new one, and {listed(absent)} is not reached by this run. The others would not let it in "
+            "any more. Try again with all hosts, or keep the former until then."
+        )
+    return rekey
+
+
 def master_of(hosts, standings, absent=()):
     """Address of the master, and whether no Sentinel knows one yet.
 
     hosts: host to address, of all. standings: host to what it says, of those that the run has reached.
     absent: the others. Where no Sentinel knows a master, it is the one with data, else the first host.
     """
-    known = [one for one in standings.values() if one["sentinel"] in hosts.values()]
+    newest = max(standings.values(), key=lambda one: (bool(one["sentinel"]), one["epoch"]))
+    gone = {*newest["sees"], newest["sentinel"]} - {"", *hosts.values()}
+    if gone:
+        raise Refusal(
+            f"{PASSWORD}: {listed(sorted(gone))} is one of these Redises, and no host of the group redis_server has the "
+            "address. Keep its host there, and give it redis_server_state: absent for a run."
+        )
     full = {
         name: one
         for name, one in standings.items()
         if one["data"] and not (one["role"] == "slave" and one["follows"] in hosts.values())
     }
-    if known:
-        newest = max(known, key=lambda one: one["epoch"])["sentinel"]
+    if newest["sentinel"]:
+        master = newest["sentinel"]
         # One that has just come back may be no replica yet. It has a Sentinel, which sees to that.
-        strange = [name for name, one in full.items() if hosts[name] != newest and not one["sentinel"]]
+        strange = [name for name, one in full.items() if hosts[name] != master and not one["sentinel"]]
         if strange:
             raise Refusal(
                 f"{PASSWORD}: the Redis of {listed(strange)} has data of its own, which would be lost: "
-                f"{newest} is the master. Move /var/lib/redis/appendonlydir there away, if nobody needs it."
+                f"{master} is the master. Move what is in /var/lib/redis there away, if nobody needs it."
             )
-        return newest, False
+        return master, False
     if absent:
         raise Refusal(
             f"{PASSWORD}: {listed(absent)} is not reached by this run, and no Sentinel knows the master yet. Who has data "
@@ -117,7 +135,7 @@ def master_of(hosts, standings, absent=()):
     if len(full) > 1:
         raise Refusal(
             f"{PASSWORD}: {listed(full)} each have data of their own, and only one's would stay. Move "
-            "/var/lib/redis/appendonlydir away on the others, with Redis stopped, if nobody needs it."
+            "what is in /var/lib/redis away on the others, with Redis stopped, if nobody needs it."
         )
     followed = [one["follows"] for one in standings.values() if one["role"] == "slave"]
     followed = [one for one in followed if one in hosts.values()]

@@ -105,6 +105,9 @@ class Inputs:
             if len(self.redis.replication_password) < SHORTEST:
                 yield f"{PASSWORD}: it is too short. Give at least {SHORTEST} characters."
             yield from self.group.refusals()
+        elif any(self.group.same[PASSWORD].values()):
+            # A host that goes waits for the others, and none leaves them by its own variables.
+            yield from self.group.refusals()
 
     @property
     def replicated(self):
@@ -117,7 +120,12 @@ class Inputs:
         return Group.by(self.run)
 
     def description(self):
-        """Of several hosts with one Redis: the addresses of all and of this one, how many have to agree."""
+        """Of several hosts with one Redis: the addresses of all and of this one, how many have to agree.
+
+        Of one that goes: the others.
+        """
+        if self.redis.state == "absent":
+            return {"stays": list(self.group.addresses)}
         return self.group.description() if self.replicated else {}
 
     def about_addresses(self, addresses):

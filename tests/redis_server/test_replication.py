@@ -3,6 +3,7 @@
 import pytest
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils import redis_sentinel
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils import redis_users as users
+from ansible_collections.tornadoes.tornadoes.plugins.module_utils.redis_replication import shortened
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils.refusal import Refusal
 from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils import redis_server
 from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils.redis_replication import (
@@ -10,12 +11,14 @@ from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils.redis_replicat
     Group,
     master_of,
     outer,
+    rekeyed,
     secret_of,
 )
 from rendering import render
 
 HOSTS = {"one": "10.0.0.1", "two": "10.0.0.2", "three": "10.0.0.3"}
 NEW = {"role": "", "follows": "", "data": False, "sentinel": "", "epoch": 0}
+NEW |= {"sees": [], "secret": ""}
 
 
 def group(addresses=None, **same):
@@ -121,11 +124,66 @@ def test_nobody_is_made_master_in_anothers_place(known, master):
             ["three"],
             "three is not reached by this run",
         ),
+        # Taken out of the inventory, and the others follow it.
+        (standings(one={"sentinel": "10.0.0.9", "epoch": 3}), [], "10.0.0.9 is one of these Redises"),
+        (
+            standings(one={"sentinel": "10.0.0.1", "sees": ["10.0.0.1", "10.0.0.9"]}),
+            [],
+            "10.0.0.9 is one of these Redises",
+        ),
     ],
 )
 def test_no_data_is_lost_to_a_master_that_has_not_got_it(known, absent, sentence):
     with pytest.raises(Refusal, match=sentence):
         master_of(HOSTS, known, absent)
+
+
+FORMER = {"one": {**NEW, "secret": "abc"}, "two": NEW}
+
+
+def test_a_new_password_of_replication_counts_beside_the_former_until_all_have_it():
+    mine = shortened(secret_of("new"))
+    assert rekeyed(FORMER, "new", [])
+    # A host that is new has none, and one that a killed run has changed has the new one.
+    assert not rekeyed({"one": {**NEW, "secret": mine}, "two": NEW}, "new", ["three"])
+    before = users.rules([], "own", "former")
+    both = users.rules([], "own", "new", users.known(before))
+    assert set(users.known(both)) == {*users.known(before), *users.known(users.rules([], "own", "new"))}
+    sentinels = redis_sentinel.users({}, "new", "own", "abc", users.known(before))
+    assert users.known(sentinels) == users.known(both)
+    assert users.known(users.rules([], "own")) == []
+
+
+def test_a_host_that_is_away_is_not_locked_out_by_a_new_password():
+    with pytest.raises(Refusal, match=r"three is not reached by this run. The others would not let it in"):
+        rekeyed(FORMER, "new", ["three"])
+
+
+def test_a_host_that_goes_leaves_a_group_that_may_be():
+    run = FakeRun({"one": "present", "two": "present", "three": "absent"}, "three")
+    assert Group.by(run).host == "one"
+    assert any("has 2 hosts (one, two)" in sentence for sentence in Group.by(run).refusals())
+    assert Group.by(FakeRun(dict.fromkeys(HOSTS, "absent"), "one")).addresses == {}
+
+
+class FakeRun:
+    """What a run knows of hosts. states: host to its redis_server_state. host: the one that asks."""
+
+    def __init__(self, states, host):
+        self.states, self.host, self.debian = states, host, 13
+
+    def on(self, host, _role):
+        return FakeRun(self.states, host)
+
+    def group(self, _name):
+        return list(self.states)
+
+    def decent(self, name):
+        """A variable's value."""
+        return {
+            "redis_server_state": self.states[self.host],
+            "redis_server_addresses": ["127.0.0.1", HOSTS[self.host]],
+        }.get(name, "")
 
 
 REPLICATION = {"address": "10.0.0.1", "group": [*HOSTS.values()], "secret": "s" * 64, "quorum": 2}

@@ -24,7 +24,7 @@ from ..redis_host import (
 )
 from ..redis_replication import follow, must_follow, standing
 from ..redis_transaction import check, swap
-from ..redis_users import REPLICA, redacted, rules, without_secret
+from ..redis_users import REPLICA, known, redacted, rules, without_secret
 from ..refusal import Refusal
 from ..systemd import outdated, run
 
@@ -33,6 +33,7 @@ RECEIVED = {
     "start": "its start",
     "restart": "a restart",
     "set": "a new limit of memory, without a restart",
+    "secret": "a new password of replication, without a restart",
     "load": "new users, without a restart",
     "enable": "its place among what starts at boot",
     "follow": "a master to follow",
@@ -40,7 +41,8 @@ RECEIVED = {
 }
 
 # Of a host among several with one Redis: addresses of this one, of the master as the run began, and of all;
-# the secret by which they know each other; how many Sentinels have to agree; whether the master is reached.
+# the secret by which they know each other; how many Sentinels have to agree; whether the master is reached;
+# whether some host has another secret yet, so that both count.
 REPLICATION = {
     "address": {"type": "str", "required": True},
     "master": {"type": "str", "required": True},
@@ -48,12 +50,14 @@ REPLICATION = {
     "secret": {"type": "str", "required": True, "no_log": True},
     "quorum": {"type": "int", "required": True},
     "reached": {"type": "bool", "required": True},
+    "rekey": {"type": "bool", "required": True},
 }
 
 SPEC = {
     "configuration": {"type": "str", "required": True},
     "drop_in": {"type": "str", "required": True},
     "replication": {"type": "dict", "options": REPLICATION},
+    "forget": {"type": "bool", "default": False},
     "users": {
         "type": "list",
         "elements": "dict",
@@ -85,11 +89,13 @@ def main(module):
     secret = replication["secret"] if replication else ""
     if secret:
         configuration += f"\n\nmasteruser {REPLICA}\nmasterauth {secret}\n"
+    rekey = replication and replication["rekey"] and not module.params["forget"]
+    former = known(read(USERS)) if rekey else ()
     password = read(PASSWORD) or secrets.token_hex(32)
     files = {
         DROP_IN: module.params["drop_in"],
         CONFIGURATION: configuration,
-        USERS: rules(module.params["users"], password, secret),
+        USERS: rules(module.params["users"], password, secret, former),
     }
     was = {path: read(path) for path in files}
     wanted = Wanted.by(files)
@@ -118,6 +124,11 @@ def main(module):
             raise Refusal(
                 f"redis_server_replication_password: this Redis follows {master}, which may have accepted "
                 "more. Keep that one alone, or make this one the master first"
+            )
+        if leaves and (several := standing()["followers"]):
+            raise Refusal(
+                f"redis_server_replication_password: {', '.join(several)} follow this Redis, and would go on "
+                "without it. Give those hosts redis_server_state: absent first"
             )
         if result["changed"] and not module.check_mode:
             if leaves:
