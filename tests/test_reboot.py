@@ -12,7 +12,13 @@ def host(system="running", failed=(), active=("nginx",), state="serving", releas
     ports = {port: [state, release] for port in ("8000", "8001")}
     app = {"name": "chat", "python": "3.13", "current": "a1", "unstartable": "", "ports": ports}
     app |= {"workers": {}, **more}
-    return {"system": system, "failed_units": list(failed), "active": list(active), "apps": [app]}
+    return {
+        "system": system,
+        "failed_units": list(failed),
+        "active": list(active),
+        "apps": [app],
+        "redis": {},
+    }
 
 
 @pytest.mark.parametrize("now", [host(), host(system="degraded"), host(active=("nginx", "redis-server"))])
@@ -49,6 +55,26 @@ def test_a_port_with_another_release_than_the_current_one_is_not_well():
     assert first == "chat runs release b2 on port 8000, and a1 is the current one"
 
 
+REPLICA = {"role": "slave", "address": "10.0.0.1", "sentinel": "10.0.0.2", "linked": True, "misses": []}
+
+
+@pytest.mark.parametrize(
+    ("now", "sentence"),
+    [
+        ({}, None),
+        ({"role": "master", "sentinel": "10.0.0.1", "linked": False}, None),
+        ({"role": ""}, "its Redis does not answer"),
+        ({"sentinel": ""}, "its Sentinel does not answer"),
+        # Back from its reboot, and what it lacks of the data would be lost with the others.
+        ({"linked": False}, "its Redis does not follow the master, 10.0.0.2"),
+        ({"misses": ["10.0.0.3"]}, "its Sentinel misses the Redis at 10.0.0.3"),
+    ],
+)
+def test_the_next_host_reboots_once_this_one_s_redis_has_all_data(now, sentence):
+    found = {**host(), "redis": {**REPLICA, **now}}
+    assert list(troubles(found, host())) == ([sentence] if sentence else [])
+
+
 def test_what_had_failed_before_hinders_nobody():
     broken = host(system="degraded", failed=["backup.service"])
     assert list(troubles(broken, {})) == []
@@ -63,9 +89,9 @@ def test_hosts_that_run_different_releases_are_brought_together_first():
     assert sentence.startswith("app3 runs another release of chat than app1, app2.")
 
 
-def said(name, *proxies, groups=GROUPS):
+def said(name, *proxies, groups=GROUPS, redis=None):
     """What is said of a host's reboot."""
-    return list(felt(groups, name, proxies))
+    return list(felt(groups, name, proxies, {"redis": redis or {}}))
 
 
 def test_who_has_somebody_to_take_over_is_not_missed():
@@ -85,5 +111,7 @@ def test_who_has_nobody_is():
     ]
     [kept] = said("app1", {"sends": True, "open": 0, "kept": {"app1": ["b.example"]}})
     assert kept == "Nobody answers for b.example meanwhile: no other host has the app."
+    # One of several that are one.
+    assert said("www", groups={"redis_server": ["www"]}, redis={"role": "slave"}) == []
     shared = {**GROUPS, "keepalived": ["web1", "web2"]}
     assert said("web1", groups=shared)[0].startswith("Another proxy gets its addresses.")

@@ -4,6 +4,7 @@ from ansible_collections.tornadoes.tornadoes.plugins.plugin_utils.status import 
     answers,
     of_apps,
     of_proxy,
+    of_redis,
     table,
 )
 
@@ -78,6 +79,36 @@ def test_a_host_that_is_not_drained_everywhere_is_told():
     assert "app2 is drained since now at web1 alone, until" in lines[-1]
     # Who can't be asked may know it as well.
     assert "alone" not in str(table({"app1": [], "app2": None}, {"web1": proxy(app2="now"), "web2": None}))
+
+
+def standing(role, **more):
+    """What a host says of its Redis, one of three."""
+    found = {"role": role, "address": "10.0.0.1", "linked": True, "sentinel": "10.0.0.1"}
+    return of_redis({"standing": {**found, "sees": ["10.0.0.1", "10.0.0.2"], **more}})
+
+
+def test_each_redis_has_a_row_that_says_who_is_the_master():
+    redis = {
+        "r1": standing("master"),
+        "r2": standing("slave", address="10.0.0.2"),
+        "r3": standing("slave", address="10.0.0.3", linked=False),
+        "r4": None,
+        "r5": of_redis({"failed": True, "msg": "no Python there"}),
+        "r6": of_redis({"standing": {}}),
+    }
+    lines = words(table({}, {}, redis))
+    assert lines[1:5] == [
+        ["r1", "redis", "-", "-", "master", "-", "seen-by-3-of-3"],
+        ["r2", "redis", "-", "-", "replica", "-", "seen-by-3-of-3"],
+        ["r3", "redis", "-", "-", "behind", "-", "seen-by-0-of-3"],
+        ["r4", "-", "-", "-", "unreachable", "-"],
+    ]
+    assert [" ".join(line) for line in lines[-2:]] == [
+        "r5: no Python there",
+        "r6: what it says of its Redis can't be read",
+    ]
+    # One of the hosts has the app.
+    assert "master" in str(table({"r1": [status()]}, {"r1": {"drained": {}, "behind": {}}}, redis))
 
 
 def test_workers_timers_and_their_troubles_are_in_it():

@@ -2,14 +2,16 @@
 
 import http.client
 import itertools
+import json
 import os
 import re
 import threading
 import time
 
 import pytest
+import yaml
 from client import Client, Site
-from containers import podman
+from containers import Restarts, podman
 from visitor import READERS, ROOT
 
 ASK = "redis-cli --no-auth-warning --user tornadoes --pass $(cat /etc/redis/tornadoes.password) -s "
@@ -243,6 +245,122 @@ def test_a_restart_by_the_role_takes_one_host_at_a_time_and_loses_nothing(
     assert whole()[0] is not master
     load.check()
     assert load.pause() < 15
+
+
+def settled(load, eventually):
+    """Wait until all that write are answered again."""
+    since = time.monotonic()
+    assert eventually(lambda: all(one.accepted[-1][0] > since for one in load.writers), seconds=60)
+
+
+def changed(output):
+    """How much a run has changed on its hosts."""
+    return set(re.findall(r"changed=(\d+)", output))
+
+
+@pytest.mark.long
+def test_a_new_password_of_replication_loses_nothing(servers, whole, playbook, eventually):
+    master, _others = whole()
+    password = ["-e", "redis_server_replication_password=another-one-between-these-hosts"]
+    try:
+        with Load(servers) as load:
+            assert eventually(lambda: len(load.accepted()) > 20)
+            code, _output = playbook("playbooks/redis.yml", *password)
+            assert code == 0
+            settled(load, eventually)
+        load.check()
+        assert load.pause() < 5
+        assert whole()[0] is master
+        assert changed(playbook("playbooks/redis.yml", *password)[1]) == {"0"}
+        # The former one lets nobody in.
+        for server in servers:
+            known = server.host.check_output("grep -h 'user tornadoes-replica' /etc/redis/tornadoes*.acl")
+            assert len(set(re.findall(r"#\w+", known))) == 1
+    finally:
+        assert playbook("playbooks/redis.yml")[0] == 0
+
+
+@pytest.mark.long
+def test_all_hosts_are_rebooted_and_nothing_is_lost(servers, whole, playbook, eventually):
+    whole()
+    names = [server.container for server in servers]
+    with Restarts(*names) as restarts, Load(servers) as load:
+        assert eventually(lambda: len(load.accepted()) > 20)
+        code, _output = playbook("playbooks/reboot.yml", timeout=600)
+        assert code == 0
+        settled(load, eventually)
+    assert restarts.seen == names
+    load.check()
+    assert load.pause() < 15
+    _code, output = playbook("playbooks/status.yml")
+    states = re.findall(r"(\w+) +redis +- +- +(\w+) +- +(\S+)", output)
+    assert sorted(state for _host, state, _seen in states) == ["master", "replica", "replica"]
+    assert {seen for _host, _state, seen in states} == {"seen-by-3-of-3"}
+
+
+@pytest.mark.long
+def test_a_host_that_is_away_while_users_change_comes_along_with_the_next_run(
+    servers, whole, playbook, eventually
+):
+    master, others = whole()
+    words = ["-e", "password=another-that-is-no-secret", "-e", "tornado_app_max_unreachable=1"]
+    try:
+        with Load(servers) as load:
+            assert eventually(lambda: len(load.accepted()) > 20)
+            podman("kill", master.container)
+            try:
+                code, output = playbook("site.yml", *words)
+                assert code == 4, "Ansible's own word for a host that was not reached"
+                assert f"Not reached in this run: hello is as it was on {master.container}." in output
+                assert eventually(lambda: others[0].sentinel().get("ip") != master.address)
+            finally:
+                podman("start", master.container)
+            whole()
+            assert playbook("site.yml", *words)[0] == 0
+            settled(load, eventually)
+        load.check()
+        assert changed(playbook("site.yml", *words)[1]) == {"0"}
+    finally:
+        assert playbook("site.yml")[0] == 0
+
+
+def inventory(path, **hosts):
+    """An inventory beside the scenario's: names of hosts to variables."""
+    path.write_text(yaml.safe_dump({"redis_server": {"hosts": hosts}}))
+    return path
+
+
+@pytest.mark.long
+def test_three_become_one_and_one_becomes_three(servers, whole, playbook, eventually, scenario, tmp_path):
+    master, others = whole()
+    stays, gone = others[0], [master, others[1]]
+    absent = {"redis_server_state": "absent"}
+    half = inventory(tmp_path / "half.yml", **{master.container: absent})
+    one = inventory(
+        tmp_path / "one.yml",
+        **{server.container: absent for server in gone},
+        **{stays.container: {"redis_server_replication_password": ""}},
+    )
+    arguments = {"tornado_app_arguments": [f"--redis=redis://hello@{stays.address}:6379"]}
+    with Load(servers) as load:
+        assert eventually(lambda: len(load.accepted()) > 20)
+        code, output = playbook("site.yml", inventory=[scenario / "hosts.yml", half])
+        assert code == 2
+        assert "redis_server_replication_password: the group redis_server has 2 hosts" in output
+        assert changed(output) == {"0"}
+        assert whole()[0] is master
+        words = ["-e", json.dumps(arguments)]
+        assert playbook("site.yml", *words, inventory=[scenario / "hosts.yml", one])[0] == 0
+        settled(load, eventually)
+        code, output = playbook("site.yml")
+        assert code == 2
+        assert "each have data of their own" in output
+        for server in gone:
+            server.host.check_output("find /var/lib/redis -mindepth 1 -delete")
+        assert playbook("site.yml")[0] == 0
+        assert whole()[0] is stays
+        settled(load, eventually)
+    load.check()
 
 
 def test_no_password_shows(servers):

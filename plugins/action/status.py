@@ -2,14 +2,16 @@
 
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils.status import of_apps, of_proxy, table
+from ..plugin_utils.status import of_apps, of_proxy, of_redis, table
 
-APPS, PROXIES = "__tornado_app_now", "__nginx_proxy_now"  # what the roles' tasks register
+# What the roles' tasks register.
+APPS, PROXIES, REDIS = "__tornado_app_now", "__nginx_proxy_now", "__redis_server_now"
 
 
 def registered(hosts, known, name):
-    """Host to what it has registered under a name, of those that have."""
-    return {host: known[host][name] for host in hosts if name in known[host]}
+    """Host to what it has registered under a name, of those that have, and had to."""
+    found = {host: known[host][name] for host in hosts if name in known[host]}
+    return {host: one for host, one in found.items() if not one.get("skipped")}
 
 
 class ActionModule(ActionBase):
@@ -21,7 +23,8 @@ class ActionModule(ActionBase):
         hosts, known = task_vars["ansible_play_hosts_all"], task_vars["hostvars"]
         apps = {host: of_apps(one) for host, one in registered(hosts, known, APPS).items()}
         proxies = {host: of_proxy(one) for host, one in registered(hosts, known, PROXIES).items()}
-        lost = [host for host in hosts if apps.get(host, []) is None or proxies.get(host, {}) is None]
+        redis = {host: of_redis(one) for host, one in registered(hosts, known, REDIS).items()}
+        lost = [host for host in hosts if None in [of.get(host, "") for of in (apps, proxies, redis)]]
         # As the module debug shows it.
-        shown = {"msg": table(apps, proxies), "_ansible_verbose_always": True}
+        shown = {"msg": table(apps, proxies, redis), "_ansible_verbose_always": True}
         return {**result, **shown, "changed": False, "unreachable_hosts": lost}

@@ -3,7 +3,9 @@
 import glob
 import os
 
+from . import redis_sentinel
 from .host import look
+from .redis_replication import standing
 from .systemd import properties, run
 
 UNITS = ("nginx", "keepalived", "redis-server")  # of the roles, beside the apps' own
@@ -31,6 +33,8 @@ def ask():
             if line.strip() and not line.startswith("tornado-")
         ],
         "active": active,
+        # Of several with one Redis.
+        "redis": standing() if os.path.exists(redis_sentinel.DROP_IN) else {},
         "apps": [
             {
                 "name": one["name"],
@@ -45,6 +49,20 @@ def ask():
     }
 
 
+def about_redis(found):
+    """Why one of several Redises is not well. found: where it stands; empty of a Redis that is alone."""
+    if not found:
+        return
+    if not found["role"]:
+        yield "its Redis does not answer"
+    elif not found["sentinel"]:
+        yield "its Sentinel does not answer"
+    elif found["sentinel"] != found["address"] and not found["linked"]:
+        yield f"its Redis does not follow the master, {found['sentinel']}"
+    if found["misses"]:
+        yield f"its Sentinel misses the Redis at {', '.join(found['misses'])}"
+
+
 def troubles(found, before):
     """Why the host is not well, a sentence each. before: how it was when it was well; empty for any."""
     if found["system"] not in ("running", "degraded"):
@@ -53,6 +71,7 @@ def troubles(found, before):
         yield f"{', '.join(failed)} failed"
     if before and (ended := [unit for unit in before["active"] if unit not in found["active"]]):
         yield f"{', '.join(ended)} does not run"
+    yield from about_redis(found["redis"])
     were = {app["name"]: app for app in before.get("apps", [])}
     for app in found["apps"]:
         name, current = app["name"], app["current"]

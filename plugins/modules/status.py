@@ -6,8 +6,8 @@ DOCUMENTATION = r"""
 module: status
 short_description: Show what all hosts of a play run, as one table
 description:
-  - Reads what the tasks C(show) of the roles C(tornado_app) and C(nginx_proxy) have registered on each host
-    of the play. Asks no host, and is never a change.
+  - Reads what the tasks C(show) of the roles C(tornado_app), C(nginx_proxy) and C(redis_server) have
+    registered on each host of the play. Asks no host, and is never a change.
 author: The Tornadoes authors (!UNKNOWN)
 options: {}
 """

@@ -54,6 +54,10 @@ active:
   elements: str
   returned: success
   description: Which of nginx, keepalived and Redis run.
+redis:
+  type: dict
+  returned: success
+  description: Of several hosts with one Redis, what the module redis_server_sentinel says.
 apps:
   type: list
   elements: dict

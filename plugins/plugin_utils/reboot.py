@@ -13,8 +13,11 @@ def differing(apps):
     ]
 
 
-def felt(groups, host, drained):
-    """Sentences on what visitors notice of a host's reboot. drained: what each proxy said as it drained it."""
+def felt(groups, host, drained, well):
+    """Sentences on what visitors notice of a host's reboot. drained: what each proxy said as it drained it.
+
+    well: what the host has said of itself.
+    """
     behind = [one for one in drained if one["sends"]]
     kept = sorted({site for one in behind for site in one["kept"].get(host, [])})
     if host in groups.get("tornado_app", []) and not behind:
@@ -27,5 +30,5 @@ def felt(groups, host, drained):
         yield "Another proxy gets its addresses. What is open here then, as WebSockets, ends."
     elif host in groups.get("nginx_proxy", []):
         yield "Who comes to this proxy gets no answer meanwhile."
-    if host in groups.get("redis_server", []):
+    if host in groups.get("redis_server", []) and not well["redis"]:
         yield "Programs reach no Redis here meanwhile."

@@ -51,6 +51,30 @@ def of_proxy(registered):
     return said
 
 
+def of_redis(registered):
+    """The same of a host's Redis: its place, its address, and whose Redis its Sentinel sees."""
+    said = answers(registered)
+    if isinstance(said, list):
+        try:
+            found = registered["standing"]
+            place = {"master": "master", "slave": "replica", "": "stopped"}[found["role"]]
+            alone = not found["sentinel"] and place == "master"
+            state = "alone" if alone else place if found["linked"] or place != "replica" else "behind"
+            return {"state": state, "address": str(found["address"]), "sees": set(map(str, found["sees"]))}
+        except UNREADABLE:
+            return "what it says of its Redis can't be read"
+    return said
+
+
+def redis_rows(redis):
+    """Host to its row of the table. redis: host to what it says, of those that have said it."""
+    asked = [one["sees"] for one in redis.values() if one["address"]]
+    for host, one in redis.items():
+        seen = sum(one["address"] in sees for sees in asked)
+        note = f"seen-by-{seen}-of-{len(asked)}" * bool(one["address"])
+        yield host, (host, "redis", "-", "-", one["state"], "-", note)
+
+
 def rows_of(host, status):
     """The ports, workers and timers of an app on a host, as rows without their note."""
     app = status["name"]
@@ -95,13 +119,14 @@ def told(proxies):
     return found
 
 
-def table(apps, proxies):
+def table(apps, proxies, redis=None):
     """The lines. apps: host to the status of each of its apps, None where it can't be reached, or why it has failed.
 
-    proxies: name to who is drained there, and who behind, since when; or the same.
+    proxies: name to who is drained there, and who behind, since when; or the same. redis: of_redis() of hosts.
     """
+    redis = redis or {}
     [first, *others] = apps.values() if apps else [None]
-    if first and isinstance(first, list) and not others:
+    if first and isinstance(first, list) and not others and len(redis) < 2:
         # A single host tells all that it knows, its former releases too.
         return [line for status in first for line in status["table"]]
     reached = {host: several for host, several in apps.items() if isinstance(several, list)}
@@ -121,12 +146,17 @@ def table(apps, proxies):
     ]
     behind = {host for one in late.values() for host, _app in one}
     differ, rows = odd(reached), [HEAD]
-    for host, several in {**proxies, **apps}.items():
+    places = dict(redis_rows({host: one for host, one in redis.items() if isinstance(one, dict)}))
+    for host, several in {**redis, **proxies, **apps}.items():
         notes = ["drained"] * (host in drained) + ["behind"] * (host in behind)
         if several is None or isinstance(several, str):
             state = "unreachable" if several is None else "failed"
             rows.append((host, "-", "-", "-", state, "-", ",".join(notes)))
             sentences += [f"{host}: {several}"] * bool(several)
+        if host in places:
+            rows.append(places[host])
+        elif host in redis and redis[host] != several:
+            sentences.append(f"{host}: its Redis can't be asked{f', {redis[host]}' * bool(redis[host])}")
         for status in reached.get(host, []):
             app = status["name"]
             if others := differ.get((host, app)):
