@@ -27,6 +27,12 @@ TELL = (
     " It takes no --port: write {port} where it takes its port, in tornado_app_main, tornado_app_arguments or"
     " tornado_app_environment, or name its own in tornado_app_listens_on."
 )
+# As a file that defines an application and starts none, or a program that goes into the background.
+ENDED = "exited with status 0 before it answered"
+STAY = (
+    " It ended of itself: give what listens and stays. docs/programs.md has the script for an app factory"
+    " (make_app)."
+)
 NO_MODULE = re.compile(r"No module named '([\w.]+)'")
 NO_FILE = re.compile(r"No such file or directory: '([^']+)'")
 LOOKED_UP = re.compile(r"(?:KeyError: |No section: |No option |environ\[|getenv\()['\"]([\w.-]+)['\"]")
@@ -105,6 +111,8 @@ def remedy(name, lines, left_out=(), settings=None, release=""):
             return " To write a database beside the code, list its file in tornado_app_shared."
         if NO_PORT.search(line):
             return TELL
+        if ENDED in line:
+            return STAY
         if TAKEN.search(line):
             return OVERLAP
         if EXECUTABLE.search(line):

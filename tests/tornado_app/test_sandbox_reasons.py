@@ -3,6 +3,7 @@
 import pytest
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils.sandbox_reasons import (
     OVERLAP,
+    STAY,
     TELL,
     UNKNOWN,
     remedy,
@@ -50,6 +51,7 @@ from ansible_collections.tornadoes.tornadoes.plugins.module_utils.sandbox_reason
         ("tornado.options.Error: Unrecognized command line option: 'port'", TELL),
         ("Error: No such option: --port", TELL),
         ("ValueError: invalid literal for int() with base 10: '--port=8000'", TELL),
+        ("port 8000 exited with status 0 before it answered", STAY),
         ("OSError: [Errno 98] Address already in use", OVERLAP),
         ("zmq.error.ZMQError: Address already in use (addr='tcp://127.0.0.1:5555')", OVERLAP),
         ("io_uring_setup: Operation not permitted", UNKNOWN),
