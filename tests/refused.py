@@ -379,6 +379,10 @@ REFUSED = {
         {"redis_server_port": 22},
         "redis_server_port: 22 is listened on by ssh.service on ",
     ),
+    "a checksum that nobody compares": (
+        {"tornado_app_checksum": "sha256:00"},
+        "tornado_app_checksum: 'sha256:00' would be of an archive, and ",
+    ),
     "a version of a folder": (
         {"tornado_app_version": "v2", "tornado_app_source": "/usr/share"},
         "tornado_app_version: 'v2' says that /usr/share is a git repository, and it is none.",

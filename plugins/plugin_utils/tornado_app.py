@@ -97,6 +97,7 @@ class App:
     state: str
     source: str
     version: str
+    checksum: str
     folder: str
     main: str
     ports: list[int]
@@ -353,6 +354,11 @@ class App:
             yield (
                 f"tornado_app_index: {listed(map(without_passwords, bad))} is no address of an index. Give http:// or "
                 "https://, its host and path, without spaces, as https://pypi.example.org/simple."
+            )
+        if self.checksum and not (is_archive(self.source) and not self.version):
+            yield (
+                f"tornado_app_checksum: '{self.checksum}' would be of an archive, and {without_passwords(self.source)} is "
+                "none. Leave it out, or give an archive."
             )
         folder = self.run.located(self.source)
         # A repository without a working tree has its parts at the top.
