@@ -10,6 +10,8 @@ from ..module_utils.text import printable
 LOCK_TIMEOUT = 900
 REASON = re.compile(r"(?m)^(?:E|W): (.+)$")
 
+UNKNOWN = re.compile(r"No package matching '(.+)' is available|no available installation candidate for (\S+)")
+
 
 def reason(text):
     """What apt-get says first of an update that fails; "" where it says nothing."""
@@ -33,4 +35,10 @@ class ActionModule(ActionBase):
                 lists = f"{host} can't read the lists of its packages: {why}."
                 done["msg"] = f"{lists} Mend what apt-get update says there."
                 done.pop("exception", None)
+        if done.get("failed") and (unknown := UNKNOWN.search(str(done.get("msg")))):
+            host, name = task_vars["inventory_hostname"], unknown[1] or unknown[2]
+            done["msg"] = (
+                f"{host} has no package '{name}'. Where that is from tornado_app_packages,"
+                " give the name alone that apt-cache search finds there, one an entry."
+            )
         return {**result, **done}
