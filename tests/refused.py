@@ -139,6 +139,10 @@ REFUSED = {
         {"tornado_app_drain_timeout": 0},
         "tornado_app_drain_timeout: 0 is too short. Give whole seconds, at least 1.",
     ),
+    "a time that no clock can count": (
+        {"tornado_app_start_timeout": 10**12},
+        "tornado_app_start_timeout: 1000000000000 is too long. Give whole seconds, at most 31536000",
+    ),
     "a watchdog that bites at once": (
         {"tornado_app_watchdog": 1},
         "tornado_app_watchdog: 1 is too short. Give whole seconds, at least 2, or 0 for never.",

@@ -30,6 +30,7 @@ CLOSED_GROUPS = {"root", "shadow", "sudo", "wheel", "adm", "docker", "disk", "km
 CLOSED_GROUPS |= {"incus-admin", "libvirt", "systemd-journal", "ssl-cert", "www-data", "redis"}
 CLOSED_GROUPS |= {"backup", "crontab"}
 LEAST = {"start_timeout": 1, "settle_time": 0, "drain_timeout": 1, "watchdog": 2}  # seconds
+YEAR = 365 * 24 * 3600  # seconds; what is far longer no clock can count
 LEAST_TASKS = 16
 # In the folder of an app whose removal was killed.
 OWN = {"venvs", "static", "static.partial", "current", "releases.jsonl"}
@@ -270,6 +271,9 @@ class App:
             if seconds < least and not (name == "watchdog" and seconds == 0):
                 never = ", or 0 for never" * (name == "watchdog")
                 yield f"tornado_app_{name}: {seconds} is too short. Give whole seconds, at least {least}{never}."
+        for name in (*LEAST, "canary"):
+            if (seconds := getattr(self, name)) > YEAR:
+                yield f"tornado_app_{name}: {seconds} is too long. Give whole seconds, at most {YEAR} (a year)."
         if not MEMORY.fullmatch(self.memory_max):
             yield (
                 f"tornado_app_memory_max: '{self.memory_max}' is no amount. Write a number and K, M, G or T, as "
