@@ -305,6 +305,10 @@ REFUSED = {
         sites({"headers": {"Strict-Transport-Security": "max-age=1"}}),
         "nginx_proxy_sites: headers: 'Strict-Transport-Security' can't be sent.",
     ),
+    "a folder for the CA's certificate": (
+        {"nginx_proxy_private_ca_fetch_to": "/tmp"},
+        "nginx_proxy_private_ca_fetch_to: '/tmp' is a folder. Give the file that gets the certificate, as",
+    ),
     "a network that is none": (
         sites({"access": [{"path": "/admin", "allow": ["10.0.0.0/33"]}]}),
         "nginx_proxy_sites: allow: '10.0.0.0/33' is no network. Give addresses or networks, as 192.0.2.7,",

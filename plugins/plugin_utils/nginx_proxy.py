@@ -1,5 +1,6 @@
 """What the values of the role nginx_proxy may be. No sentence holds a line of a file of users."""
 
+import os
 import re
 
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -113,6 +114,12 @@ class Inputs:
                 yield f"{name}: '{value}' is invalid. {remedy}"
         if bad := [one for one in self.variables["nginx_proxy_trusted_proxies"] if not network(one)]:
             yield f"nginx_proxy_trusted_proxies: {quoted(bad)} is no network. {NETWORKS}"
+        copy = self.variables["nginx_proxy_private_ca_fetch_to"]
+        if copy.endswith("/") or os.path.isdir(self.run.beside(copy)):
+            yield (
+                f"nginx_proxy_private_ca_fetch_to: '{copy}' is a folder. Give the file that gets the certificate, as "
+                "ca.crt."
+            )
         told = boolean(self.variables["nginx_proxy_proxy_protocol"])
         if told and not self.variables["nginx_proxy_trusted_proxies"]:
             yield (
