@@ -16,13 +16,15 @@ GOOD = {
         database: {hosts: {db.example.org: }}
     """
 }
+ENCODINGS = {"group_vars/all.json": "utf-16"}  # as some editors write it
 
 
 def run(folder, files, *words, playbook="site.yml"):
     """What a playbook says to an inventory of these files: the exit code, and all that it printed."""
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text("\n".join(line.removeprefix("        ") for line in text.splitlines()))
+        lines = [line.removeprefix("        ") for line in text.splitlines()]
+        (folder / name).write_text("\n".join(lines), encoding=ENCODINGS.get(name))
     command = [Path(sys.executable).parent / "ansible-playbook", "-i", folder, playbook, *words]
     environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -78,6 +80,11 @@ def run(folder, files, *words, playbook="site.yml"):
             {**GOOD, "group_vars/all.yml": "nginx_proxy_sites:\n  - names: [a.example]\n   app: chat\n"},
             [],
             "group_vars/all.yml:3:4: YAML parsing failed: While parsing a block collection",
+        ),
+        (
+            {**GOOD, "group_vars/all.json": "{}"},
+            [],
+            "group_vars/all.json: YAML parsing failed: it is not UTF-8. Save it so.",
         ),
         (
             {**GOOD, "group_vars/all.yml": "tornado_app_secrets:\n\tkey: x\n"},

@@ -123,6 +123,8 @@ def nobody(groups, group):
 def unreadable(problem):
     """The sentence for variables that can't be read, with the place, which Ansible keeps to itself."""
     said, hint, cause = str(problem), "", problem
+    if "surrogates not allowed" in said:
+        said, hint = "YAML parsing failed: it is not UTF-8.", " Save it so."
     while cause:
         written = getattr(cause, "obj", None)
         if isinstance(cause, AnsibleVaultError):
