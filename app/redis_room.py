@@ -5,7 +5,7 @@ Redis became unavailable. redis-py runs in two threads, since it is the client t
 maintained and every Tornado runs beside threads; the loop itself never waits for Redis.
 
 Of a Redis on several hosts (redis+sentinel://) one is the master, until it dies. A message is accepted, and
-delivered, once another host has it as well: so whoever is the next master has all of these, and gives
+delivered, once more than half of the hosts have it: so whoever is the next master has all of these, and gives
 none of their ids to another message.
 """
 
@@ -115,6 +115,8 @@ class Replicated(object):
         self.sentinel = Sentinel([(host.strip("[]"), int(port)) for host, port in hosts], sentinel_kwargs=few)
         self.more, self.single, self.due = more, None, 0
         self.mark = prefix + "copied"
+        # With the master more than half of all: whoever is chosen next by more than half has it.
+        self.copies = max(1, len(hosts) // 2)
 
     @property
     def client(self):
@@ -134,10 +136,10 @@ class Replicated(object):
                 raise redis.ConnectionError("%s:%s is not the master any more" % place)
 
     def copied(self):
-        """Whether another host has all that this Redis has said so far."""
+        """Whether so many other hosts have all that this Redis has said so far."""
         # WAIT is about the last write of this connection, and all before it: one has to be the last of all.
         self.client.set(self.mark, "")
-        return self.client.wait(1, COPIED_TIMEOUT) > 0
+        return self.client.wait(self.copies, COPIED_TIMEOUT) >= self.copies
 
     def say(self, keys, words):
         """Accept a message: its id, None if it is too late for that, or why it is not certain."""

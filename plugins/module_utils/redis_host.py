@@ -22,7 +22,7 @@ DATA = "/var/lib/redis"
 UNIT = "redis-server"
 SOCKET = "/run/redis/redis-server.sock"
 # What a running Redis applies without a restart, and the step that does it.
-LIVE = {"maxmemory": "set", "masterauth": "secret"}
+LIVE = {"maxmemory": "set", "masterauth": "secret", "min-replicas-to-write": "copies"}
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def running(names, path=SOCKET, password=None):
 
 
 def pending(wanted, found, now):
-    """What it takes until Redis runs with what is wanted: a list of start, restart, set, secret and load.
+    """What it takes until Redis runs with what is wanted: a list of start, restart, load, and of LIVE.
 
     found: its Running, or None. now: its Unit.
     """

@@ -109,7 +109,7 @@ def master_of(hosts, standings, absent=()):
     gone = {*newest["sees"], newest["sentinel"]} - {"", *hosts.values()}
     if gone:
         raise Refusal(
-            f"{PASSWORD}: {listed(sorted(gone))} is one of these Redises, and no host of the group redis_server has the "
+            f"{PASSWORD}: a Redis at {listed(sorted(gone))} belongs to these, and no host of the group redis_server has the "
             "address. Keep its host there, and give it redis_server_state: absent for a run."
         )
     full = {

@@ -125,11 +125,11 @@ def test_nobody_is_made_master_in_anothers_place(known, master):
             "three is not reached by this run",
         ),
         # Taken out of the inventory, and the others follow it.
-        (standings(one={"sentinel": "10.0.0.9", "epoch": 3}), [], "10.0.0.9 is one of these Redises"),
+        (standings(one={"sentinel": "10.0.0.9", "epoch": 3}), [], "10.0.0.9 belongs to these"),
         (
             standings(one={"sentinel": "10.0.0.1", "sees": ["10.0.0.1", "10.0.0.9"]}),
             [],
-            "10.0.0.9 is one of these Redises",
+            "10.0.0.9 belongs to these",
         ),
     ],
 )
@@ -229,14 +229,15 @@ def test_the_secret_of_replication_is_not_shown():
 
 
 def test_a_master_without_followers_refuses_only_where_there_are_several():
-    replication = {"address": "10.0.0.5"}
+    replication = {"address": "10.0.0.5", "quorum": 3}
     several = render(
         "redis_server",
         "etc/redis/tornadoes.conf.j2",
         redis_server_replication_password="of the replication",
         __redis_server_replication=replication,
     )
-    assert "min-replicas-to-write 1" in several
+    # Of five: a master that is cut off with one other host accepts nothing.
+    assert "min-replicas-to-write 2" in several
     assert "appendfsync always" in several
     assert "replica-announce-ip 10.0.0.5" in several
     assert "min-replicas" not in render("redis_server", "etc/redis/tornadoes.conf.j2")

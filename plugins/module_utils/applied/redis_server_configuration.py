@@ -33,6 +33,7 @@ RECEIVED = {
     "start": "its start",
     "restart": "a restart",
     "set": "a new limit of memory, without a restart",
+    "copies": "another number of copies to insist on, without a restart",
     "secret": "a new password of replication, without a restart",
     "load": "new users, without a restart",
     "enable": "its place among what starts at boot",
