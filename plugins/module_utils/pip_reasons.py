@@ -45,6 +45,10 @@ CONDA = "That line is conda's own: write such lists with pip list --format=freez
 WRITTEN_BY_OTHERS = {
     r"pkg[-_]resources==0\.0\.0": "Take that line out: some pip freeze writes it, and it is no package.",
     r"/feedstock_root/|/conda-bld/|/croot/": CONDA,
+    r"requirement (?:py(?:pi)?win32|pywinpty|windows-curses|twisted-iocpsupport|pyobjc[\w-]*)\b": (
+        "That is for Windows or macOS alone: take it out, or write ; sys_platform == 'win32' (or 'darwin')"
+        " behind it."
+    ),
     r"Invalid requirement: '[\w.-]+=[\w.!+-]+=\w+'": CONDA,
 }
 

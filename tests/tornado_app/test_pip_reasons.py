@@ -177,6 +177,12 @@ def test_an_index_that_has_not_answered_is_told_from_a_version_that_there_is_not
             ": Could not find a version that satisfies the requirement tornadoo (from versions: none).",
             "",
         ),
+        (
+            UNKNOWN.replace("tornadoo", "pywin32==306"),
+            ": Could not find a version that satisfies the requirement pywin32==306 (from versions: none).",
+            " That is for Windows or macOS alone: take it out, or write ; sys_platform == 'win32' (or"
+            " 'darwin') behind it.",
+        ),
         ("Killed", ".", ""),
     ],
 )
