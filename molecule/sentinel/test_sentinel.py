@@ -5,6 +5,8 @@ import itertools
 import json
 import os
 import re
+import signal
+import subprocess
 import threading
 import time
 
@@ -361,6 +363,35 @@ def test_three_become_one_and_one_becomes_three(servers, whole, playbook, eventu
         assert whole()[0] is stays
         settled(load, eventually)
     load.check()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("moment", ["Swap the configuration on the other hosts", "Let Sentinel say"])
+def test_a_first_run_that_is_killed_is_finished_by_the_next(
+    servers, whole, playbook, scenario, tmp_path, moment
+):
+    gone = inventory(
+        tmp_path / "gone.yml", **{one.container: {"redis_server_state": "absent"} for one in servers}
+    )
+    assert playbook("playbooks/redis.yml", inventory=[scenario / "hosts.yml", gone])[0] == 0
+    for one in servers:
+        one.host.check_output("find /var/lib/redis -mindepth 1 -delete")
+    sources = [f"--inventory={one}" for one in (scenario / "hosts.yml", ROOT / "molecule/shared/inventory")]
+    run = subprocess.Popen(
+        ["ansible-playbook", *sources, "playbooks/redis.yml"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert any(moment in line for line in run.stdout)
+    # One of three has it by then, or half of it.
+    time.sleep(1)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.communicate()
+    assert playbook("playbooks/redis.yml")[0] == 0
+    whole()
+    assert changed(playbook("playbooks/redis.yml")[1]) == {"0"}
 
 
 def test_no_password_shows(servers):
