@@ -1,5 +1,3 @@
-import os.path
-
 import tornado.httpserver
 import tornado.ioloop
 import tornado.options
@@ -24,7 +22,7 @@ if __name__ == "__main__":
     tornado.options.parse_command_line()
     app = tornado.web.Application(
         handlers=[(r"/", IndexHandler), (r"/poem", PoemPageHandler)],
-        template_path=os.path.join(os.path.dirname(__file__), "templates"),
+        template_path="templates",
     )
     http_server = tornado.httpserver.HTTPServer(app)
     http_server.bind(options.port)
