@@ -146,7 +146,7 @@ PROGRAMS = {
     "notebook": Program(notebook, "/api", "jupyter_server_config.py", "Read", "Loaded"),
     "flower": Program(flower, "/workers", "tasks.py", "Tidied", "All tidied"),
     "luigi": Program(luigi, "/api/task_list?data={}", "luigi.cfg", "3600", "7200"),
-    "tutorial": Program(tutorial, "/", "templates/index.html", "below", "here"),
+    "tutorial": Program(tutorial, "/", "code/templates/index.html", "below", "here"),
     "notes": Program(notes, "/today", "src/notes/__init__.py", "Milk", "Honey"),
 }
 if os.environ.get("TORNADOES_LONG"):
