@@ -39,9 +39,15 @@ def found(release, *patterns):
     return sorted(path for one in patterns for path in glob.glob(one, root_dir=release))
 
 
+def folders(release, *above):
+    """The folders in a release, or in some of its folders, with a slash. No links: a program may write where these lead."""
+    every = [path for one in above or [""] for path in found(release, f"{glob.escape(one)}*/")]
+    return [one for one in every if not os.path.islink(os.path.join(release, one.rstrip("/")))]
+
+
 def holder(release, module):
     """The folder of a release that Python would find a module in, "." being the release; "" where none is."""
-    for folder in (".", *found(release, "*/")):
+    for folder in (".", *folders(release)):
         path = os.path.join(folder, module)
         if found(release, f"{path}.py", f"{path}/*.py"):
             return folder.rstrip("/")
@@ -60,7 +66,8 @@ def beside(line, release):
     path = os.path.normpath(match[1].removeprefix(f"{release}/")) if match else "/"
     if path.startswith(("/", "..")):
         return ""
-    for folder in found(release, "*/", "*/*/"):
+    first = folders(release)
+    for folder in first + (folders(release, *first) if first else []):
         if os.path.exists(os.path.join(release, folder, path)):
             name = printable(folder.rstrip("/"))
             return (

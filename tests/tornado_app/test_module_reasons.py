@@ -99,6 +99,18 @@ def test_a_file_beside_the_program_names_the_folder_to_start_in(said, tmp_path):
     assert said(line=line % "/conf/x.json") == said(line=line % "../x.json") == ""
 
 
+def test_where_a_program_writes_is_no_folder_to_start_in(said, tmp_path, tmp_path_factory):
+    """What releases share is a link: whoever has taken a program over could name a folder of its own so."""
+    written = tmp_path_factory.mktemp("uploads")
+    written.joinpath("app/lost").mkdir(parents=True)
+    written.joinpath("app/lost/__init__.py").touch()
+    written.joinpath("app/x.json").touch()
+    tmp_path.joinpath("uploads").symlink_to(written)
+    tmp_path.joinpath("near").symlink_to(written / "app")
+    assert said(line="FileNotFoundError: [Errno 2] No such file or directory: 'x.json'") == ""
+    assert "near" not in said("requirements.txt", line="ModuleNotFoundError: No module named 'lost'")
+
+
 @pytest.mark.parametrize("name", ["imp", "cgi", "telnetlib", "asyncore"])
 def test_what_python_has_dropped_is_named_as_it_is_to_be_had(said, name):
     """As on the way from Debian 12 to 13, or with a program of some years ago."""
