@@ -40,7 +40,7 @@ def found(release, *patterns):
 
 
 def folders(release, *above):
-    """The folders in a release, or in some of its folders, with a slash. No links: a program may write where these lead."""
+    """The folders in a release, or in some of its own. No links: a program may write where these lead."""
     every = [path for one in above or [""] for path in found(release, f"{glob.escape(one)}*/")]
     return [one for one in every if not os.path.islink(os.path.join(release, one.rstrip("/")))]
 
