@@ -1,5 +1,7 @@
 """One Redis of several hosts: who is refused, who becomes the master, and what of it may be shown."""
 
+import hashlib
+
 import pytest
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils import redis_sentinel
 from ansible_collections.tornadoes.tornadoes.plugins.module_utils import redis_users as users
@@ -245,3 +247,10 @@ def test_a_master_without_followers_refuses_only_where_there_are_several():
 
 def test_the_names_of_the_roles_own_users_are_nobodys():
     assert users.REPLICA in redis_server.RESERVED
+
+
+def test_what_a_run_shows_of_the_replication_s_password_is_too_slow_to_guess_it_from():
+    secret = secret_of("swordfish")
+    assert shortened("") == ""
+    assert shortened(secret) == shortened(secret) != shortened(secret_of("other"))
+    assert shortened(secret) not in hashlib.sha256(secret.encode()).hexdigest()
